@@ -1,0 +1,21 @@
+//! What a pipeline is, as plain data: the catalog, the operator graph, the epoch record. No I/O, no DataFusion.
+
+mod catalog;
+mod graph;
+mod ids;
+mod options;
+mod record;
+
+pub use catalog::{
+    Catalog, CatalogError, Envelope, SinkConnector, SinkDef, SinkEnvelope, SourceDef, StartAt, StreamDef, TableDef,
+    TableKind,
+};
+pub use graph::{AggregateCall, AggregateFunction, Graph, Node, NodeKind};
+pub use ids::{NodeId, SinkId, TableId};
+pub use options::Options;
+pub use record::{
+    CatalogChange, EpochRecord, InputRange, LastRecord, Outcome, RECORD_VERSION, RecordError, SinkFailure, TableOutcome,
+};
+
+#[cfg(test)]
+mod tests;

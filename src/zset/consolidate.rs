@@ -1,0 +1,25 @@
+//! Consolidation: equal rows become one, their weights summed, zero vanishes. The result is sorted by row bytes, so it
+//! is a function of the Z-set alone.
+
+use crate::{Delta, RowCodec};
+
+/// The consolidated delta.
+pub fn consolidate(delta: &Delta, codec: &RowCodec) -> Delta {
+    if delta.is_empty() {
+        return delta.clone();
+    }
+    let rows = codec.encode_batch(delta.batch());
+    let weights = delta.weights().values();
+    let mut order: Vec<u32> = (0..delta.len() as u32).collect();
+    order.sort_unstable_by(|&a, &b| rows.row(a as usize).cmp(rows.row(b as usize)).then(a.cmp(&b)));
+    let mut indices = Vec::with_capacity(order.len());
+    let mut sums = Vec::with_capacity(order.len());
+    for run in order.chunk_by(|&a, &b| rows.row(a as usize) == rows.row(b as usize)) {
+        let sum = run.iter().fold(0i64, |sum, &at| sum + weights[at as usize]);
+        if sum != 0 {
+            indices.push(run[0]);
+            sums.push(sum);
+        }
+    }
+    delta.gather(indices, sums)
+}

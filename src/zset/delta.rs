@@ -1,0 +1,123 @@
+//! A delta: the Z-set of changes of one epoch, as an Arrow batch and a weight per row.
+//!
+//! A delta need not be consolidated: a row may occur several times, with any weights, zero included. What it means is
+//! the sum.
+
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::{concat, concat_batches, take};
+use arrow::datatypes::SchemaRef;
+
+/// Rows with weights.
+#[derive(Debug, Clone)]
+pub struct Delta {
+    batch: RecordBatch,
+    weights: Int64Array,
+}
+
+impl Delta {
+    /// Rows and their weights; panics if the lengths differ or a weight is NULL, which would be our own bug.
+    pub fn new(batch: RecordBatch, weights: Int64Array) -> Self {
+        assert_eq!(batch.num_rows(), weights.len(), "a weight for every row");
+        assert_eq!(weights.null_count(), 0, "weights are never NULL");
+        Self { batch, weights }
+    }
+
+    /// Every row of a batch, once.
+    pub fn inserts(batch: RecordBatch) -> Self {
+        let weights = Int64Array::from_value(1, batch.num_rows());
+        Self { batch, weights }
+    }
+
+    /// No rows.
+    pub fn empty(schema: SchemaRef) -> Self {
+        Self { batch: RecordBatch::new_empty(schema), weights: Int64Array::from_value(0, 0) }
+    }
+
+    /// The rows.
+    pub fn batch(&self) -> &RecordBatch {
+        &self.batch
+    }
+
+    /// The weights.
+    pub fn weights(&self) -> &Int64Array {
+        &self.weights
+    }
+
+    /// The schema of the rows.
+    pub fn schema(&self) -> SchemaRef {
+        self.batch.schema()
+    }
+
+    /// The number of rows, not of their weights.
+    pub fn len(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The same rows with every weight negated.
+    #[must_use]
+    pub fn negated(&self) -> Self {
+        let weights = self.weights.values().iter().map(|w| -w).collect::<Vec<_>>();
+        Self { batch: self.batch.clone(), weights: weights.into() }
+    }
+
+    /// The sum of several deltas of one schema: their rows one after another, not consolidated.
+    pub fn sum(schema: SchemaRef, deltas: &[Delta]) -> Self {
+        let full: Vec<&Delta> = deltas.iter().filter(|delta| !delta.is_empty()).collect();
+        match full.as_slice() {
+            [] => Self::empty(schema),
+            [one] => (*one).clone(),
+            many => {
+                let batch = concat_batches(&schema, many.iter().map(|d| &d.batch)).expect("deltas of one schema");
+                let weights: Vec<&dyn Array> = many.iter().map(|d| &d.weights as &dyn Array).collect();
+                let weights = concat(&weights).expect("weights are of one type");
+                let weights = weights.as_any().downcast_ref::<Int64Array>().expect("weights are Int64").clone();
+                Self { batch, weights }
+            }
+        }
+    }
+
+    /// The rows at `indices`, in that order, with weights of their own.
+    pub fn gather(&self, indices: Vec<u32>, weights: Vec<i64>) -> Self {
+        // Not take_record_batch: it loses the number of rows of a batch without columns.
+        let options = RecordBatchOptions::new().with_row_count(Some(indices.len()));
+        let indices = UInt32Array::from(indices);
+        let column = |column: &ArrayRef| take(column, &indices, None).expect("indices are in range");
+        let columns = self.batch.columns().iter().map(column).collect();
+        let batch = RecordBatch::try_new_with_options(self.schema(), columns, &options).expect("columns of the schema");
+        Self::new(batch, weights.into())
+    }
+
+    /// The same weights over other columns of the same length (a projection).
+    pub fn with_batch(&self, batch: RecordBatch) -> Self {
+        Self::new(batch, self.weights.clone())
+    }
+}
+
+/// Collects deltas of one schema, to be summed at the end.
+#[derive(Debug)]
+pub struct DeltaBuilder {
+    schema: SchemaRef,
+    parts: Vec<Delta>,
+}
+
+impl DeltaBuilder {
+    /// Nothing yet.
+    pub fn new(schema: SchemaRef) -> Self {
+        Self { schema, parts: Vec::new() }
+    }
+
+    /// Adds a part.
+    pub fn push(&mut self, delta: Delta) {
+        self.parts.push(delta);
+    }
+
+    /// The sum.
+    pub fn finish(self) -> Delta {
+        Delta::sum(self.schema, &self.parts)
+    }
+}

@@ -1,0 +1,146 @@
+//! Canonical row bytes: one row, one byte string, memcomparable, equal exactly when the rows are equal as keys.
+//!
+//! The encoding is arrow-row's with floats made canonical first (one NaN; -0.0 is 0.0, as PostgreSQL's equality has it).
+//! arrow-row may change it between releases, so whatever is stored carries [`ROW_FORMAT`] and the golden tests pin the
+//! bytes of every type.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array, RecordBatch};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, SchemaRef};
+use arrow_row::{RowConverter, SortField};
+
+/// The id of the row encoding: raised when golden bytes change.
+pub const ROW_FORMAT: u32 = 1;
+
+/// Byte strings one after another, without an allocation per row.
+#[derive(Debug, Clone, Default)]
+pub struct RowBytes {
+    ends: Vec<usize>,
+    data: Vec<u8>,
+}
+
+impl RowBytes {
+    /// No rows, with room.
+    pub fn with_capacity(rows: usize, bytes: usize) -> Self {
+        Self { ends: Vec::with_capacity(rows), data: Vec::with_capacity(bytes) }
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The bytes of one row.
+    pub fn row(&self, index: usize) -> &[u8] {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.data[start..self.ends[index]]
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, row: &[u8]) {
+        self.data.extend_from_slice(row);
+        self.ends.push(self.data.len());
+    }
+
+    /// All rows in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> + '_ {
+        (0..self.len()).map(|index| self.row(index))
+    }
+
+    /// The bytes of all rows together.
+    pub fn data_len(&self) -> usize {
+        self.data.len()
+    }
+}
+
+impl<'a> FromIterator<&'a [u8]> for RowBytes {
+    fn from_iter<I: IntoIterator<Item = &'a [u8]>>(rows: I) -> Self {
+        let mut all = Self::default();
+        rows.into_iter().for_each(|row| all.push(row));
+        all
+    }
+}
+
+/// Encodes and decodes the rows of one schema.
+#[derive(Debug)]
+pub struct RowCodec {
+    schema: SchemaRef,
+    converter: RowConverter,
+}
+
+impl RowCodec {
+    /// A codec for all columns of a schema, in order. Panics on a type that no [`crate::ColumnType`] maps to.
+    pub fn new(schema: SchemaRef) -> Self {
+        let fields = schema.fields().iter().map(|field| SortField::new(field.data_type().clone())).collect();
+        let converter = RowConverter::new(fields).expect("every column type has row bytes");
+        Self { schema, converter }
+    }
+
+    /// The schema.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The bytes of every row.
+    pub fn encode(&self, columns: &[ArrayRef]) -> RowBytes {
+        if columns.is_empty() {
+            return RowBytes::default();
+        }
+        let columns: Vec<ArrayRef> = columns.iter().map(canonical).collect();
+        let rows = self.converter.convert_columns(&columns).expect("columns of the codec's schema");
+        let mut bytes = RowBytes::with_capacity(rows.num_rows(), rows.size());
+        rows.iter().for_each(|row| bytes.push(row.as_ref()));
+        bytes
+    }
+
+    /// The bytes of every row of a batch. A schema without columns has one empty byte string per row.
+    pub fn encode_batch(&self, batch: &RecordBatch) -> RowBytes {
+        if batch.num_columns() == 0 {
+            return (0..batch.num_rows()).map(|_| [].as_slice()).collect();
+        }
+        self.encode(batch.columns())
+    }
+
+    /// The columns of rows that this codec encoded. Panics on other bytes: those that come from a disk are checked by
+    /// their block before they get here.
+    pub fn decode<'a>(&self, rows: impl IntoIterator<Item = &'a [u8]>) -> Vec<ArrayRef> {
+        let parser = self.converter.parser();
+        let rows = rows.into_iter().map(|row| parser.parse(row));
+        self.converter.convert_rows(rows).expect("bytes of the codec's schema")
+    }
+
+    /// As [`RowCodec::decode`], as a batch of the codec's schema.
+    pub fn decode_batch<'a>(&self, rows: impl IntoIterator<Item = &'a [u8]>) -> RecordBatch {
+        if self.schema.fields().is_empty() {
+            let count = rows.into_iter().count();
+            let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(count));
+            return RecordBatch::try_new_with_options(Arc::clone(&self.schema), vec![], &options)
+                .expect("a batch without columns");
+        }
+        RecordBatch::try_new(Arc::clone(&self.schema), self.decode(rows)).expect("columns of the codec's schema")
+    }
+}
+
+/// The column with one NaN and one zero, as its row bytes have it. Rows are made so where they are computed, that a row
+/// and its copy that went through state are the same to every expression (`x::text` tells -0 from 0).
+pub fn canonical(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Float32 => {
+            let floats = column.as_primitive::<Float32Type>();
+            let map = |x: f32| if x.is_nan() { f32::NAN } else { x + 0.0 };
+            Arc::new(floats.unary::<_, Float32Type>(map)) as Arc<Float32Array>
+        }
+        DataType::Float64 => {
+            let floats = column.as_primitive::<Float64Type>();
+            let map = |x: f64| if x.is_nan() { f64::NAN } else { x + 0.0 };
+            Arc::new(floats.unary::<_, Float64Type>(map)) as Arc<Float64Array>
+        }
+        _ => Arc::clone(column),
+    }
+}
