@@ -1,0 +1,35 @@
+//! State: arrangements (indexed Z-sets) in memory, and their durable form in RocksDB.
+//!
+//! An [`Arrangement`] is a list of immutable sorted batches under one of two merge [`Law`]s. An epoch's changes are
+//! *staged* as batches that are not yet in the list; `commit` puts them there, `discard` drops them. A [`Snapshot`] is a
+//! copy of the list: it costs nothing, never changes, and may be read from any thread. A [`Store`] writes the batches
+//! of a snapshot as blocks, once each, and makes checkpoints; only a checkpoint is ever opened again.
+//!
+//! Reading order: `batch`, `stage`, `merge`, `spine`, `arrangement`; `search`, `snapshot`, `scan`; then `block`,
+//! `manifest`, `store/`.
+
+mod arrangement;
+mod batch;
+mod block;
+mod counters;
+mod error;
+mod ids;
+mod manifest;
+mod merge;
+mod scan;
+pub mod search;
+mod snapshot;
+mod spine;
+mod stage;
+mod store;
+
+pub use arrangement::Arrangement;
+pub use counters::Counters;
+pub use error::StateError;
+pub use ids::{ArrangementId, Law};
+pub use scan::{Entries, Scan};
+pub use snapshot::{End, Matches, Snapshot};
+pub use store::{CheckpointStats, Restored, Step, Store, StoreStats};
+
+#[cfg(test)]
+mod tests;
