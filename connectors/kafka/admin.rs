@@ -1,0 +1,214 @@
+//! Making topics with the settings their purpose needs, verifying the epoch topic's, deleting old records.
+//!
+//! A client is opened for each task and closed after it: what an open one would log waits in a queue that the bindings
+//! do not let us empty.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use api::{LogError, TopicInfo, TopicKind, TopicPartition, TopicSpec};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::{Offset as At, TopicPartitionList};
+use zset::Offset;
+
+use crate::config::KafkaConfig;
+use crate::context::Told;
+use crate::error::log_error;
+use crate::meta::{Meta, is_name};
+
+/// How long making, or deleting, may take.
+const DONE: Duration = Duration::from_secs(30);
+
+/// What an epoch topic must have: its records are the only truth about what was committed.
+const EPOCHS: &[(&str, &str)] = &[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
+const COMPACTED: &[(&str, &str)] = &[("cleanup.policy", "compact")];
+
+fn settings(kind: TopicKind) -> &'static [(&'static str, &'static str)] {
+    match kind {
+        TopicKind::Epochs => EPOCHS,
+        TopicKind::Compacted => COMPACTED,
+        TopicKind::Plain => &[],
+    }
+}
+
+/// A client for one task.
+pub(crate) struct Admin {
+    client: AdminClient<Told>,
+    options: AdminOptions,
+}
+
+impl Admin {
+    pub(crate) fn open(config: &KafkaConfig) -> Result<Self, LogError> {
+        let client = config.admin().create_with_context(Told);
+        let client = client.map_err(|e| log_error("open a Kafka admin client", "", &e))?;
+        let options = AdminOptions::new().request_timeout(Some(DONE)).operation_timeout(Some(DONE));
+        Ok(Self { client, options })
+    }
+
+    /// Makes a topic if it is missing, and waits until it is there; an epoch topic is verified, new or old.
+    pub(crate) fn make_topic(&self, meta: &Meta, spec: &TopicSpec) -> Result<TopicInfo, LogError> {
+        possible(spec)?;
+        let info = match meta.topic(&spec.topic)? {
+            Some(info) => info,
+            None => {
+                self.create(spec)?;
+                appeared(meta, spec)?
+            }
+        };
+        if spec.kind == TopicKind::Epochs {
+            self.verify_epochs(&info)?;
+        }
+        Ok(info)
+    }
+
+    fn create(&self, spec: &TopicSpec) -> Result<(), LogError> {
+        // -1 is the broker's default.
+        let replication = TopicReplication::Fixed(spec.replication.map_or(-1, i32::from));
+        let partitions = i32::try_from(spec.partitions).unwrap_or(i32::MAX);
+        let mut topic = NewTopic::new(&spec.topic, partitions, replication);
+        for (name, value) in settings(spec.kind) {
+            topic = topic.set(name, value);
+        }
+        let doing = format!("make topic \"{}\"", spec.topic);
+        let made = block_on(self.client.create_topics([&topic], &self.options));
+        match made.map_err(|e| log_error(&doing, "", &e))?.pop() {
+            // Somebody else was quicker: it is used as it is.
+            None | Some(Ok(_)) | Some(Err((_, Code::TopicAlreadyExists))) => Ok(()),
+            Some(Err((_, code))) => Err(log_error(&doing, "", &KafkaError::AdminOp(code))),
+        }
+    }
+
+    fn verify_epochs(&self, info: &TopicInfo) -> Result<(), LogError> {
+        let topic = &info.topic;
+        let specifier = ResourceSpecifier::Topic(topic);
+        let doing = format!("read the settings of topic \"{topic}\"");
+        let described = block_on(self.client.describe_configs([&specifier], &self.options));
+        let described = described.map_err(|e| log_error(&doing, topic, &e))?.pop();
+        let Some(described) = described else {
+            return Err(LogError::Retriable(format!("cannot {doing}: Kafka's answer is empty")));
+        };
+        let described = described.map_err(|code| log_error(&doing, topic, &KafkaError::AdminOp(code)))?;
+        let actual = |name: &str| described.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
+        let wrong: Vec<_> =
+            EPOCHS.iter().filter(|(name, value)| actual(name) != *value).map(|(n, v)| (*n, *v, actual(n))).collect();
+        match epochs_complaint(info, &wrong) {
+            Some(complaint) => Err(LogError::Unusable(complaint)),
+            None => Ok(()),
+        }
+    }
+
+    /// Deletes the records below an offset.
+    pub(crate) fn delete_below(&self, at: &TopicPartition, below: Offset) -> Result<(), LogError> {
+        let doing = format!("delete records of topic \"{}\" partition {} below offset {below}", at.topic, at.partition);
+        let failed = |e: &KafkaError| log_error(&doing, &at.topic, e);
+        let mut offsets = TopicPartitionList::new();
+        offsets.add_partition_offset(&at.topic, at.partition.0, At::Offset(below.0)).map_err(|e| failed(&e))?;
+        let done = block_on(self.client.delete_records(&offsets, &self.options)).map_err(|e| failed(&e))?;
+        for element in done.elements() {
+            element.error().map_err(|e| failed(&e))?;
+        }
+        Ok(())
+    }
+}
+
+fn possible(spec: &TopicSpec) -> Result<(), LogError> {
+    let topic = &spec.topic;
+    if !is_name(topic) {
+        return Err(LogError::Unusable(format!(
+            "cannot make topic \"{topic}\": a name has 1 to 249 characters of a-z, A-Z, 0-9, '.', '_' and '-'"
+        )));
+    }
+    if spec.partitions == 0 {
+        return Err(LogError::Unusable(format!(
+            "cannot make topic \"{topic}\" without partitions: ask for one or more"
+        )));
+    }
+    if spec.kind == TopicKind::Epochs && spec.partitions != 1 {
+        let n = spec.partitions;
+        return Err(LogError::Unusable(format!("cannot make epoch topic \"{topic}\" of {n} partitions: it has one")));
+    }
+    Ok(())
+}
+
+/// What is wrong with an epoch topic, and how to mend it; `wrong` holds name, wanted and actual value.
+fn epochs_complaint(info: &TopicInfo, wrong: &[(&str, &str, String)]) -> Option<String> {
+    let topic = &info.topic;
+    if info.partitions != 1 {
+        return Some(format!(
+            "topic \"{topic}\" cannot be the epoch topic: it has {} partitions, not one; delete it, or take another \
+             pipeline name",
+            info.partitions
+        ));
+    }
+    if wrong.is_empty() {
+        return None;
+    }
+    let has: Vec<_> = wrong.iter().map(|(name, value, actual)| format!("{name}={actual} instead of {value}")).collect();
+    let change: Vec<_> = wrong.iter().map(|(name, value, _)| format!("{name}={value}")).collect();
+    Some(format!(
+        "topic \"{topic}\" cannot be the epoch topic: it would lose records, for it has {}; change it with \
+         kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {}",
+        has.join(", "),
+        change.join(",")
+    ))
+}
+
+/// Waits until a topic that was made is known to the brokers.
+fn appeared(meta: &Meta, spec: &TopicSpec) -> Result<TopicInfo, LogError> {
+    let deadline = Instant::now() + DONE;
+    loop {
+        match meta.topic(&spec.topic) {
+            Ok(Some(info)) => return Ok(info),
+            Err(error) if !matches!(error, LogError::Retriable(_)) => return Err(error),
+            _ if Instant::now() > deadline => {
+                return Err(LogError::Retriable(format!(
+                    "topic \"{}\" was made, but no broker knows it yet",
+                    spec.topic
+                )));
+            }
+            _ => thread::park_timeout(Duration::from_millis(10)),
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits for an admin call, which the admin client's own thread completes.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        thread::park();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_complaint_says_what_and_how() {
+        let one = TopicInfo { topic: "p.epochs".into(), partitions: 1 };
+        assert_eq!(epochs_complaint(&one, &[]), None);
+        let text = epochs_complaint(&one, &[("retention.ms", "-1", "604800000".into())]).unwrap();
+        assert!(text.contains("retention.ms=604800000 instead of -1") && text.contains("--add-config retention.ms=-1"));
+        let two = TopicInfo { topic: "p.epochs".into(), partitions: 2 };
+        assert!(epochs_complaint(&two, &[]).unwrap().contains("2 partitions"));
+    }
+}

@@ -1,0 +1,195 @@
+//! What a user sets, and the settings of each librdkafka client made from it.
+//!
+//! A user's properties win over our defaults, except those that exactness stands on: these are refused.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use api::LogError;
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+
+/// Where Kafka is, and as whom we use it.
+#[derive(Clone)]
+pub struct KafkaConfig {
+    /// `host:port`, several separated by commas.
+    pub brokers: String,
+    /// The pipeline's name: `transactional.id` and `group.id`.
+    pub pipeline: String,
+    /// librdkafka's properties, for all clients: `security.protocol`, `sasl.username`, ...
+    pub properties: BTreeMap<String, String>,
+}
+
+/// Properties may hold passwords: only their names are shown.
+impl fmt::Debug for KafkaConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaConfig")
+            .field("brokers", &self.brokers)
+            .field("pipeline", &self.pipeline)
+            .field("properties", &self.properties.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+/// Properties that are ours, with the reason.
+const OURS: &[(&str, &str)] = &[
+    ("bootstrap.servers", "it is given by --kafka"),
+    ("metadata.broker.list", "the brokers are given by --kafka"),
+    ("transactional.id", "it is the pipeline's name, which fences a second process"),
+    ("group.id", "it is the pipeline's name"),
+    ("isolation.level", "only committed records are read"),
+    ("enable.auto.commit", "positions are kept in the epoch topic"),
+    ("enable.auto.offset.store", "positions are kept in the epoch topic"),
+    ("auto.offset.reset", "a lost position is an error, never a jump"),
+    ("enable.partition.eof", "the end of a partition is found by it"),
+    ("enable.idempotence", "without it records may be doubled"),
+    ("acks", "without acks=all records may be lost"),
+    ("request.required.acks", "without acks=all records may be lost"),
+    ("allow.auto.create.topics", "topics are made with the right settings or not at all"),
+    ("enable.gapless.guarantee", "transactions decide what is visible"),
+];
+
+/// For every client. Reconnecting is quick, because epochs wait for it.
+const COMMON: &[(&str, &str)] = &[
+    ("allow.auto.create.topics", "false"),
+    ("log.connection.close", "false"),
+    ("reconnect.backoff.ms", "50"),
+    ("reconnect.backoff.max.ms", "1000"),
+    ("socket.keepalive.enable", "true"),
+];
+
+const READ: &[(&str, &str)] = &[
+    ("isolation.level", "read_committed"),
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("auto.offset.reset", "earliest"),
+    ("enable.partition.eof", "true"),
+    ("check.crcs", "true"),
+    ("fetch.wait.max.ms", "100"),
+    ("fetch.error.backoff.ms", "100"),
+    // The default, a second, would let a full queue run dry before it is filled again.
+    ("fetch.queue.backoff.ms", "5"),
+    // Memory stays bounded when nobody polls: this is for all partitions of a reader together.
+    ("queued.max.messages.kbytes", "32768"),
+];
+
+const WRITE: &[(&str, &str)] = &[
+    ("enable.idempotence", "true"),
+    ("acks", "all"),
+    ("compression.type", "lz4"),
+    ("linger.ms", "1"),
+    ("queue.buffering.max.messages", "1000000"),
+    ("queue.buffering.max.kbytes", "1200000"),
+    ("batch.size", "1000000"),
+    // How large a record may be is for the topic to say; a request above the broker's 100 MB would only be cut off.
+    ("message.max.bytes", "67108864"),
+];
+
+/// A transaction that was begun and not ended is aborted by the broker after this; it ends sooner when we start again.
+const TRANSACTION_TIMEOUT: (&str, &str) = ("transaction.timeout.ms", "60000");
+
+impl KafkaConfig {
+    /// Refuses what cannot work, before any connection.
+    pub(crate) fn check(&self) -> Result<(), LogError> {
+        if self.brokers.trim().is_empty() {
+            return Err(LogError::Unusable("no Kafka brokers are given: name them as host:port".into()));
+        }
+        if self.pipeline.is_empty() {
+            return Err(LogError::Unusable("the pipeline has no name: it names everything in Kafka".into()));
+        }
+        for (name, reason) in OURS {
+            if self.properties.contains_key(*name) {
+                return Err(LogError::Unusable(format!(
+                    "the Kafka property {name} cannot be set: {reason}; take it out"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn client(&self, groups: &[&[(&str, &str)]]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        for (name, value) in groups.iter().copied().flatten() {
+            config.set(*name, *value);
+        }
+        config.set("client.id", format!("millstream-{}", self.pipeline));
+        for (name, value) in &self.properties {
+            config.set(name, value);
+        }
+        config.set("bootstrap.servers", &self.brokers);
+        config.set_log_level(RDKafkaLogLevel::Info);
+        config
+    }
+
+    /// A consumer that is only asked what topics hold.
+    pub(crate) fn meta(&self) -> ClientConfig {
+        self.client(&[COMMON, READ])
+    }
+
+    /// A consumer that reads. librdkafka demands a group for it; no member ever joins that group.
+    pub(crate) fn reader(&self) -> ClientConfig {
+        let mut config = self.client(&[COMMON, READ]);
+        config.set("group.id", &self.pipeline);
+        config
+    }
+
+    /// A consumer that reads one record, or finds that there is none.
+    pub(crate) fn probe(&self) -> ClientConfig {
+        let mut config = self.reader();
+        config.set("fetch.wait.max.ms", "1");
+        config
+    }
+
+    /// A client for making topics and the like.
+    pub(crate) fn admin(&self) -> ClientConfig {
+        self.client(&[COMMON])
+    }
+
+    /// The producer of transactions.
+    pub(crate) fn transactional(&self) -> ClientConfig {
+        let mut config = self.client(&[COMMON, WRITE, &[TRANSACTION_TIMEOUT]]);
+        config.set("transactional.id", &self.pipeline);
+        config
+    }
+
+    /// A producer without transactions.
+    pub(crate) fn plain(&self) -> ClientConfig {
+        self.client(&[COMMON, WRITE, &[("message.timeout.ms", "30000")]])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn config(properties: &[(&str, &str)]) -> KafkaConfig {
+        let properties = properties.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        KafkaConfig { brokers: "127.0.0.1:9".into(), pipeline: "p".into(), properties }
+    }
+
+    #[test]
+    fn properties_that_exactness_stands_on_are_refused() {
+        for name in ["isolation.level", "enable.auto.commit", "acks", "auto.offset.reset", "transactional.id"] {
+            let error = config(&[(name, "x")]).check().unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+        config(&[("security.protocol", "ssl")]).check().unwrap();
+    }
+
+    #[test]
+    fn a_user_sets_the_rest() {
+        let config = config(&[("linger.ms", "20"), ("transaction.timeout.ms", "5000")]);
+        let producer = config.transactional();
+        assert_eq!(producer.get("linger.ms"), Some("20"));
+        assert_eq!(producer.get("transaction.timeout.ms"), Some("5000"));
+        assert_eq!(producer.get("transactional.id"), Some("p"));
+        assert_eq!(config.reader().get("isolation.level"), Some("read_committed"));
+    }
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let text = format!("{:?}", config(&[("sasl.password", "secret")]));
+        assert!(text.contains("sasl.password") && !text.contains("secret"), "{text}");
+    }
+}

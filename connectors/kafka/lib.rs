@@ -1,0 +1,32 @@
+//! Kafka as a [`Log`](api::Log): the production log.
+//!
+//! Reading is `read_committed` from offsets that we assign; a position is never stored in Kafka, and one that is not
+//! there is an error, never a jump. Writing is one transactional producer per pipeline, whose id fences every older
+//! process. All of it is synchronous: librdkafka has its own threads, and a commit blocks the thread that calls it.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `config` | what a user sets, and the settings of each client made from it |
+//! | `log` | the log itself; `meta` (what topics hold) and `admin` (making, trimming) beside it |
+//! | `reader` | many partitions; `batch` gathers its records, `probe` finds out whether a tail holds anything |
+//! | `writer` | transactions; `sender` sends and collects delivery reports, `verdict` decides what a failure means |
+//! | `error`, `context` | error codes by what can be done about them; librdkafka's own log lines |
+
+mod admin;
+mod batch;
+mod config;
+mod context;
+mod error;
+mod log;
+mod meta;
+mod probe;
+mod reader;
+mod sender;
+mod verdict;
+mod writer;
+
+pub use config::KafkaConfig;
+pub use log::KafkaLog;
+
+#[cfg(test)]
+mod against_kafka;

@@ -1,0 +1,190 @@
+//! Writing records: staged into chunks of one batch, synced, then shown to readers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use api::{CommitError, LogError, OutRecord, TopicPartition, Writer};
+use rocksdb::WriteBatch;
+use zset::Offset;
+
+use crate::chunk::ChunkBuilder;
+use crate::keys;
+use crate::shared::{Place, Shared};
+
+/// A record of more bytes (key, value and headers) is refused.
+pub const MAX_RECORD_BYTES: usize = 64 << 20;
+
+/// A chunk that has grown to this is closed.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// Why records were not written.
+pub(crate) enum NotWritten {
+    /// One of them cannot be: the partition does not exist, or it is too large. Nothing was written.
+    Refused { index: usize, reason: Reason },
+    /// A newer writer is there. Nothing was written.
+    Fenced,
+    /// Written or not.
+    InDoubt(String),
+}
+
+/// What is wrong with a record.
+pub(crate) enum Reason {
+    NoSuchPlace(LogError),
+    TooLarge(String),
+}
+
+/// The chunks of one partition.
+struct Run {
+    at: TopicPartition,
+    place: Place,
+    /// The first offset of the open chunk.
+    base: i64,
+    chunk: ChunkBuilder,
+}
+
+/// A batch being filled; dropped, it leaves nothing behind.
+struct Staged<'a> {
+    shared: &'a Shared,
+    batch: WriteBatch,
+    runs: Vec<Run>,
+    by_partition: HashMap<TopicPartition, usize>,
+}
+
+impl Staged<'_> {
+    fn run(&mut self, at: &TopicPartition, last: usize) -> Result<usize, LogError> {
+        if self.runs.get(last).is_some_and(|run| run.at == *at) {
+            return Ok(last);
+        }
+        if let Some(found) = self.by_partition.get(at) {
+            return Ok(*found);
+        }
+        // Nobody else writes: what the partition holds cannot change until this is published.
+        let place = self.shared.state().place(at)?;
+        let chunk = ChunkBuilder::new(place.extent.latest);
+        self.by_partition.insert(at.clone(), self.runs.len());
+        self.runs.push(Run { at: at.clone(), base: place.extent.high, place, chunk });
+        Ok(self.runs.len() - 1)
+    }
+
+    fn stage(&mut self, records: &[OutRecord]) -> Result<Vec<Offset>, NotWritten> {
+        let mut offsets = Vec::with_capacity(records.len());
+        let mut last = 0;
+        for (index, record) in records.iter().enumerate() {
+            let refused = |reason| NotWritten::Refused { index, reason };
+            let bytes = size(record);
+            if bytes > MAX_RECORD_BYTES {
+                let why = format!("{bytes} bytes are more than the {MAX_RECORD_BYTES} a record may have");
+                return Err(refused(Reason::TooLarge(why)));
+            }
+            last = self.run(&record.to, last).map_err(|e| refused(Reason::NoSuchPlace(e)))?;
+            let run = &mut self.runs[last];
+            if run.chunk.count() > 0 && run.chunk.bytes() + bytes > CHUNK_BYTES {
+                run.close(&mut self.batch);
+            }
+            offsets.push(Offset(run.base + i64::from(run.chunk.count())));
+            run.chunk.push(record);
+        }
+        for run in &mut self.runs {
+            run.close(&mut self.batch);
+            self.batch.put(keys::extent_key(run.place.id, run.place.partition), keys::extent_value(&run.place.extent));
+        }
+        Ok(offsets)
+    }
+}
+
+impl Run {
+    /// Puts the open chunk into the batch and begins another.
+    fn close(&mut self, batch: &mut WriteBatch) {
+        let next = ChunkBuilder::new(self.chunk.latest());
+        let chunk = std::mem::replace(&mut self.chunk, next);
+        let key = keys::chunk_key(self.place.id, self.place.partition, self.base);
+        self.base += i64::from(chunk.count());
+        self.place.extent.high = self.base;
+        self.place.extent.latest = chunk.latest();
+        batch.put(key, chunk.finish(&key));
+    }
+}
+
+fn size(record: &OutRecord) -> usize {
+    let len = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, |bytes| bytes.len());
+    let headers = record.headers.iter().map(|(name, value)| name.len() + len(value));
+    len(&record.key) + len(&record.value) + headers.sum::<usize>()
+}
+
+/// Writes all records or none, for the writer of a generation, or for none.
+pub(crate) fn write(
+    shared: &Shared,
+    records: &[OutRecord],
+    generation: Option<u64>,
+) -> Result<Vec<Offset>, NotWritten> {
+    let mut turn = shared.turn();
+    if generation.is_some_and(|generation| generation != turn.generation) {
+        return Err(NotWritten::Fenced);
+    }
+    if let Some(why) = shared.broken(&turn) {
+        return Err(NotWritten::InDoubt(why));
+    }
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (batch, runs, by_partition) = (WriteBatch::default(), Vec::new(), HashMap::new());
+    let mut staged = Staged { shared, batch, runs, by_partition };
+    let offsets = staged.stage(records)?;
+    let Staged { batch, runs, .. } = staged;
+    shared.write(&mut turn, batch).map_err(NotWritten::InDoubt)?;
+    shared.publish(|topics| {
+        for run in &runs {
+            if let Some(topic) = topics.get_mut(&run.at.topic) {
+                topic.extents[run.place.partition as usize] = run.place.extent;
+            }
+        }
+    });
+    Ok(offsets)
+}
+
+/// The writer of a generation.
+pub(crate) struct LocalWriter {
+    shared: Arc<Shared>,
+    generation: u64,
+}
+
+impl LocalWriter {
+    /// A writer that fences all before it. Whoever is writing is waited for: there is one turn.
+    pub(crate) fn open(shared: &Arc<Shared>) -> Result<Self, LogError> {
+        let mut turn = shared.turn();
+        if let Some(why) = shared.broken(&turn) {
+            return Err(LogError::Fatal(why));
+        }
+        turn.generation += 1;
+        Ok(Self { shared: Arc::clone(shared), generation: turn.generation })
+    }
+}
+
+impl Writer for LocalWriter {
+    fn commit(&mut self, records: &[OutRecord]) -> Result<Vec<Offset>, CommitError> {
+        write(&self.shared, records, Some(self.generation)).map_err(|e| match e {
+            NotWritten::Refused { index, reason } => {
+                let topic = records[index].to.topic.to_string();
+                let reason = match reason {
+                    Reason::NoSuchPlace(e) => e.to_string(),
+                    Reason::TooLarge(why) => why,
+                };
+                CommitError::Refused { index, topic, reason }
+            }
+            NotWritten::Fenced => CommitError::Fenced(format!("a newer writer of the {}", self.shared.name())),
+            NotWritten::InDoubt(why) => CommitError::InDoubt(why),
+        })
+    }
+}
+
+/// Appends outside of any writer.
+pub(crate) fn append(shared: &Shared, records: &[OutRecord]) -> Result<Vec<Offset>, LogError> {
+    write(shared, records, None).map_err(|e| match e {
+        NotWritten::Refused { reason: Reason::NoSuchPlace(e), .. } => e,
+        NotWritten::Refused { index, reason: Reason::TooLarge(reason) } => {
+            LogError::Refused { index, topic: records[index].to.topic.to_string(), reason }
+        }
+        NotWritten::Fenced => LogError::Fenced(shared.name()),
+        NotWritten::InDoubt(why) => LogError::Fatal(why),
+    })
+}
