@@ -1,0 +1,301 @@
+//! Finds where the values stand in a document, in one pass, without reading them.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+use serde_json::{Deserializer, Error};
+
+use super::names::Names;
+use super::value::shorten;
+use crate::watch::Watch;
+
+/// A place in the bytes of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    start: usize,
+    end: usize,
+}
+
+impl Span {
+    /// Nowhere: no token of JSON is empty.
+    pub const NONE: Self = Self { start: 0, end: 0 };
+
+    pub fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+
+    /// What stands there.
+    pub fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start..self.end]
+    }
+}
+
+/// The address that a record's bytes begin at: spans are counted from there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Located {
+    pub base: usize,
+}
+
+impl Located {
+    /// The place of a part of the record.
+    pub fn span(self, part: &str) -> Span {
+        let start = part.as_ptr() as usize - self.base;
+        Span { start, end: start + part.len() }
+    }
+}
+
+/// The document without JSON's white space around it.
+pub(super) fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\n', '\r'])
+}
+
+/// Whether a text is one JSON value.
+pub(super) fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// What to say of a document that is no object.
+pub(super) fn no_object(text: &str) -> String {
+    let kind = match text.bytes().next() {
+        None => {
+            return "the value is empty; a JSON object was expected (a tombstone is a null value, not an empty one)"
+                .into();
+        }
+        _ if !is_json(text) => return format!("the value is not JSON: it begins with {}", shorten(text)),
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
+        Some(_) => "a number",
+    };
+    format!("the value is {kind}; a JSON object was expected")
+}
+
+/// What to say of a document that could not be scanned.
+pub(super) fn broken(error: &Error) -> String {
+    match error.classify() {
+        Category::Data => format!("the value cannot be read: {error}"),
+        _ => format!("the value is not JSON: {error}"),
+    }
+}
+
+/// The schema and the payload of a document of exactly these two fields.
+pub(super) fn wrapped(text: &str) -> Option<(&str, &str)> {
+    let first = trim(trim(text).strip_prefix('{')?);
+    if !first.starts_with("\"schema\"") && !first.starts_with("\"payload\"") {
+        return None;
+    }
+    // A document with a third field, or a field twice, is no wrapper but a row.
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wrapped<'a> {
+        #[serde(borrow)]
+        schema: &'a RawValue,
+        #[serde(borrow)]
+        payload: &'a RawValue,
+    }
+    let fields = serde_json::from_str::<Wrapped<'_>>(text).ok()?;
+    let schema = fields.schema.get();
+    (schema == "null" || schema.starts_with('{')).then(|| (schema, fields.payload.get()))
+}
+
+/// Finds the columns in a row.
+pub(super) fn row(
+    text: &str,
+    at: Located,
+    names: &mut Names,
+    spans: &mut [Span],
+    watch: &mut Watch,
+) -> Result<(), Error> {
+    whole(text, RowSeed { at, names, spans, watch }).map(|_| ())
+}
+
+/// What a change event holds.
+#[derive(Debug, Default)]
+pub(super) struct Change<'a> {
+    /// The token of `op`, unless it is null.
+    pub op: Option<&'a str>,
+    /// Whether `before` is a row.
+    pub before: bool,
+    /// Whether `after` is a row.
+    pub after: bool,
+}
+
+/// Finds the columns in both rows of a change event.
+pub(super) fn change<'a>(
+    text: &'a str,
+    at: Located,
+    names: &mut Names,
+    before: &mut [Span],
+    after: &mut [Span],
+    watch: &mut Watch,
+) -> Result<Change<'a>, Error> {
+    whole(text, ChangeSeed { at, names, before, after, watch })
+}
+
+fn whole<'a, S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> Result<S::Value, Error> {
+    let mut deserializer = Deserializer::from_str(text);
+    let value = seed.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
+}
+
+/// A row or null; whether it is a row.
+struct RowSeed<'s> {
+    at: Located,
+    names: &'s mut Names,
+    spans: &'s mut [Span],
+    watch: &'s mut Watch,
+}
+
+impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
+    type Value = bool;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RowSeed<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with the columns of a row, or null")
+    }
+
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        // A later null takes back an earlier row of the same name.
+        self.spans.fill(Span::NONE);
+        Ok(false)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        self.spans.fill(Span::NONE);
+        let mut place = 0;
+        while let Some(column) = map.next_key_seed(NameSeed { place, names: self.names, watch: self.watch })? {
+            match column {
+                Some(column) => self.spans[column] = self.at.span(map.next_value::<&'de RawValue>()?.get()),
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+            place += 1;
+        }
+        Ok(true)
+    }
+}
+
+/// A field's name to its column.
+struct NameSeed<'s> {
+    place: usize,
+    names: &'s mut Names,
+    watch: &'s mut Watch,
+}
+
+impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for NameSeed<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        let column = self.names.find(self.place, name);
+        if self.watch.is_active() {
+            self.watch.saw(name, column);
+        }
+        Ok(column)
+    }
+}
+
+struct ChangeSeed<'s> {
+    at: Located,
+    names: &'s mut Names,
+    before: &'s mut [Span],
+    after: &'s mut [Span],
+    watch: &'s mut Watch,
+}
+
+impl<'de> DeserializeSeed<'de> for ChangeSeed<'_> {
+    type Value = Change<'de>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ChangeSeed<'_> {
+    type Value = Change<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a change event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Self { at, names, before, after, watch } = self;
+        let mut change = Change::default();
+        while let Some(field) = map.next_key_seed(FieldSeed)? {
+            match field {
+                Field::Op => {
+                    let token = map.next_value::<&'de RawValue>()?.get();
+                    change.op = (token != "null").then_some(token);
+                }
+                Field::Before => {
+                    let seed = RowSeed { at, names: &mut *names, spans: &mut *before, watch: &mut *watch };
+                    change.before = map.next_value_seed(seed)?;
+                }
+                Field::After => {
+                    let seed = RowSeed { at, names: &mut *names, spans: &mut *after, watch: &mut *watch };
+                    change.after = map.next_value_seed(seed)?;
+                }
+                Field::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(change)
+    }
+}
+
+enum Field {
+    Op,
+    Before,
+    After,
+    Other,
+}
+
+struct FieldSeed;
+
+impl<'de> DeserializeSeed<'de> for FieldSeed {
+    type Value = Field;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Field, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for FieldSeed {
+    type Value = Field;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Field, E> {
+        Ok(match name {
+            "op" => Field::Op,
+            "before" => Field::Before,
+            "after" => Field::After,
+            _ => Field::Other,
+        })
+    }
+}

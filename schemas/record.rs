@@ -1,0 +1,63 @@
+//! Records as they come, and what came of decoding them.
+
+use zset::Changes;
+
+/// A record to decode: the bytes of its key and its value. A value of `None` is a tombstone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawRecord<'a> {
+    /// The key's bytes.
+    pub key: Option<&'a [u8]>,
+    /// The value's bytes.
+    pub value: Option<&'a [u8]>,
+}
+
+/// A record that could not be decoded. Nothing of it is in the changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its index among the records that were decoded.
+    pub record: u32,
+    /// The column it failed at, if it was one.
+    pub column: Option<String>,
+    /// Why, in a sentence for someone who has never seen this code.
+    pub reason: String,
+}
+
+/// A decoded batch.
+#[derive(Debug, Clone)]
+pub struct Decoded {
+    /// What the good records say, in order.
+    pub changes: Changes,
+    /// The bad ones, in order.
+    pub dead: Vec<DeadLetter>,
+}
+
+/// Decodes the records of one table. It keeps nothing that the result depends on: the same records decode to the same
+/// changes in whatever batches they come.
+pub trait Decoder: Send {
+    /// Decodes a batch. A record that cannot be decoded is a dead letter; the others go on.
+    fn decode(&mut self, records: &[RawRecord<'_>]) -> Decoded;
+
+    /// What a user should be told once, and was not told yet.
+    fn warnings(&mut self) -> Vec<String>;
+}
+
+/// Why one record cannot be decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The column, if it was one.
+    pub column: Option<String>,
+    /// The reason.
+    pub reason: String,
+}
+
+impl Fault {
+    /// A fault of the record as a whole.
+    pub fn record(reason: impl Into<String>) -> Self {
+        Self { column: None, reason: reason.into() }
+    }
+
+    /// A fault of one column.
+    pub fn column(column: &str, reason: impl Into<String>) -> Self {
+        Self { column: Some(column.to_string()), reason: reason.into() }
+    }
+}

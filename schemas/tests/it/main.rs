@@ -1,0 +1,11 @@
+//! Tests of the schemas crate from outside: real Debezium events, the rules of the interface, round trips.
+
+mod debezium;
+mod envelopes;
+mod measure;
+mod model;
+mod modes;
+mod round_trip;
+mod samples;
+mod samples_types;
+mod sinks;
