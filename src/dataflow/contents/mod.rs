@@ -1,0 +1,179 @@
+//! Contents: the stored rows of a table, one arrangement.
+//!
+//! A keyed source table keeps key -> row, newest wins; every other table keeps its rows with their weights, under the bytes
+//! of the key columns (keyless: of the whole row). Source tables are changed by [`Changes`], whose meaning only the stored
+//! rows can tell: [`Contents::apply_changes`] gives the exact delta. Stream tables are changed by the delta their flow gives.
+
+mod keyed;
+mod keyless;
+mod read;
+
+use std::sync::Arc;
+
+use plan::{TableDef, TableKind};
+use state::{Arrangement, ArrangementId, Law, Snapshot, StateError};
+use zset::{Changes, Delta, RowBytes, RowCodec, RowType, canonical};
+
+use crate::FlowError;
+use crate::rows::{batch, net};
+pub use read::ContentsReader;
+
+/// The arrangement of a table's contents.
+pub fn contents_id(table: plan::TableId) -> ArrangementId {
+    ArrangementId { owner: table.0, node: u32::MAX, slot: 0 }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Contents {
+    arrangement: Arrangement,
+    key: Vec<usize>,
+    /// Of the key columns; keyless: of all.
+    key_codec: RowCodec,
+    codec: Arc<RowCodec>,
+    /// The sum of the committed weights.
+    rows: i64,
+    /// What the staged changes add to it.
+    rows_staged: i64,
+}
+
+/// What source records changed.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// The exact change of the contents, consolidated.
+    pub delta: Delta,
+    /// (origin, column) of values that were to be kept from a row that is not there. Such a row is not applied; its record
+    /// is a dead letter.
+    pub unresolved: Vec<(u32, u32)>,
+    /// Retractions of rows that were not there, passed over.
+    pub missing_retractions: u64,
+}
+
+/// What changes of a table mean, before it is staged.
+struct Resolved {
+    delta: Delta,
+    unresolved: Vec<(u32, u32)>,
+    missing_retractions: u64,
+}
+
+impl Contents {
+    /// The law of a table's contents.
+    pub fn law(def: &TableDef) -> Law {
+        match def.kind {
+            TableKind::Source(_) if !def.key.is_empty() => Law::Replace,
+            _ => Law::Add,
+        }
+    }
+
+    /// The contents of a table over its arrangement, empty or from a checkpoint; its rows are counted by reading them once.
+    pub fn new(def: &TableDef, arrangement: Arrangement) -> Result<Self, StateError> {
+        let mut rows = 0i64;
+        for entries in arrangement.committed().scan(read::CHUNK_ROWS) {
+            rows = entries?.weights.iter().fold(rows, |sum, weight| sum.saturating_add(*weight));
+        }
+        Ok(Self::with_rows(def, arrangement, rows))
+    }
+
+    /// As [`Contents::new`], with the number of rows known.
+    pub fn with_rows(def: &TableDef, arrangement: Arrangement, rows: i64) -> Self {
+        assert_eq!(arrangement.law(), Self::law(def), "the contents of table {} under their law", def.name);
+        let columns = match def.key.as_slice() {
+            [] => def.columns.clone(),
+            key => RowType(key.iter().map(|&at| def.columns.0[at].clone()).collect()),
+        };
+        let key_codec = RowCodec::new(columns.schema());
+        let codec = Arc::new(RowCodec::new(def.columns.schema()));
+        Self { arrangement, key: def.key.clone(), key_codec, codec, rows, rows_staged: 0 }
+    }
+
+    /// The number of committed rows.
+    pub fn rows(&self) -> i64 {
+        self.rows
+    }
+
+    /// The arrangement.
+    pub fn arrangement(&self) -> &Arrangement {
+        &self.arrangement
+    }
+
+    /// The committed contents.
+    pub fn snapshot(&self) -> Snapshot {
+        self.arrangement.committed()
+    }
+
+    /// The committed contents with what is staged.
+    pub fn staged(&self) -> Snapshot {
+        self.arrangement.staged()
+    }
+
+    /// What reads snapshots of this table, on any thread.
+    pub fn reader(&self) -> ContentsReader {
+        ContentsReader::new(Arc::clone(&self.codec))
+    }
+
+    /// The rows of a snapshot of this table.
+    pub fn read(&self, snapshot: &Snapshot) -> impl Iterator<Item = Result<Delta, StateError>> + use<> {
+        self.reader().read(snapshot)
+    }
+
+    /// Applies decoded records of a source table, in their order, and stages the result.
+    pub fn apply_changes(&mut self, changes: &Changes) -> Result<Applied, StateError> {
+        let columns = changes.rows.columns().iter().map(canonical).collect();
+        let rows =
+            batch(self.codec.schema(), columns, changes.rows.num_rows()).expect("decoded rows of the table's type");
+        let resolved = match self.arrangement.law() {
+            Law::Replace => self.apply_keyed(changes, &rows)?,
+            Law::Add => self.apply_keyless(changes, &rows)?,
+        };
+        let Resolved { delta, unresolved, missing_retractions } = resolved;
+        self.rows_staged += delta.weights().values().iter().sum::<i64>();
+        Ok(Applied { delta, unresolved, missing_retractions })
+    }
+
+    /// Stages the delta of a stream table. Retracting more copies of a row than there are is refused: then nothing is
+    /// staged.
+    pub fn apply_delta(&mut self, delta: &Delta) -> Result<(), FlowError> {
+        if delta.is_empty() {
+            return Ok(());
+        }
+        let keys = self.keys(delta.batch());
+        let rows = self.codec.encode_batch(delta.batch());
+        let changes = net(delta.weights().values(), |a, b| rows.row(a).cmp(rows.row(b)))?;
+        let gone: Vec<(u32, i64)> = changes.iter().copied().filter(|(_, weight)| *weight < 0).collect();
+        let found = self.arrangement.staged().probe(&gone.iter().map(|(at, _)| keys.row(*at as usize)).collect())?;
+        for (probe, (at, weight)) in gone.iter().enumerate() {
+            let row = rows.row(*at as usize);
+            let kept = found.range(probe).find(|&place| found.rows.row(place) == row).map_or(0, |p| found.weights[p]);
+            if kept.checked_add(*weight).is_none_or(|left| left < 0) {
+                let row = crate::rows::describe(self.codec.schema(), delta.batch().columns(), *at as usize);
+                let id = self.arrangement.id();
+                return Err(FlowError::Invariant(format!(
+                    "contents {id}: row {row} is there {kept} times, {weight:+}"
+                )));
+            }
+        }
+        self.arrangement.stage(&keys, &rows, delta.weights().values());
+        self.rows_staged += changes.iter().map(|(_, weight)| weight).sum::<i64>();
+        Ok(())
+    }
+
+    /// What was staged holds.
+    pub fn commit(&mut self) {
+        self.arrangement.commit();
+        self.rows += std::mem::take(&mut self.rows_staged);
+    }
+
+    /// What was staged vanishes.
+    pub fn discard(&mut self) {
+        self.arrangement.discard();
+        self.rows_staged = 0;
+    }
+
+    /// The key bytes of every row.
+    fn keys(&self, rows: &arrow::array::RecordBatch) -> RowBytes {
+        if self.key.is_empty() {
+            return self.codec.encode_batch(rows);
+        }
+        self.key_codec.encode(&self.key.iter().map(|&at| Arc::clone(rows.column(at))).collect::<Vec<_>>())
+    }
+}

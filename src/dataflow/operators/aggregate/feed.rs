@@ -1,0 +1,167 @@
+//! A feed: the values of one argument under one filter, evaluated once for all calls that have both.
+//!
+//! A feed of distinct values keeps (group, value) -> count and passes on only that a value comes or goes; one for min and
+//! max keeps group -> values. Both are state shared by the calls.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow::datatypes::SchemaRef;
+use plan::{AggregateCall, AggregateFunction};
+use state::Arrangement;
+use zset::{Column, ColumnType, Delta, RowBytes, RowCodec, RowType};
+
+use super::accumulator::{Ordered, Part};
+use crate::operators::distinct::transitions;
+use crate::rows::{eval, gather, gather_bytes, net, where_true};
+use crate::{Eval, FlowError};
+
+/// What a feed passes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Every value.
+    All,
+    /// Every value once.
+    Distinct,
+    /// Values for min and max.
+    Ordered,
+}
+
+impl Kind {
+    /// What a call needs. A distinct min is a min.
+    pub fn of(call: &AggregateCall<Arc<dyn Eval>>) -> Self {
+        match call.function {
+            AggregateFunction::Min | AggregateFunction::Max => Self::Ordered,
+            _ if call.distinct => Self::Distinct,
+            _ => Self::All,
+        }
+    }
+}
+
+pub(super) struct Feed {
+    kind: Kind,
+    argument: Option<Arc<dyn Eval>>,
+    ty: ColumnType,
+    filter: Option<Arc<dyn Eval>>,
+    codec: RowCodec,
+    pub state: Option<Arrangement>,
+}
+
+/// The codec of single values of a type.
+pub(super) fn value_codec(ty: ColumnType) -> RowCodec {
+    let schema: SchemaRef = RowType(vec![Column::new("value", ty, true)]).schema();
+    RowCodec::new(schema)
+}
+
+impl Feed {
+    pub fn new(call: &AggregateCall<Arc<dyn Eval>>, state: Option<Arrangement>) -> Self {
+        Self {
+            kind: Kind::of(call),
+            argument: call.argument.clone(),
+            ty: call.argument_type,
+            filter: call.filter.clone(),
+            codec: value_codec(call.argument_type),
+            state,
+        }
+    }
+
+    /// Whether a call can be fed by it: the same argument, filter and kind. Their text is what a plan's fingerprint is made
+    /// of, so equal text of equal types is the same expression.
+    pub fn serves(&self, call: &AggregateCall<Arc<dyn Eval>>) -> bool {
+        let text = |eval: &Option<Arc<dyn Eval>>| eval.as_ref().map(ToString::to_string);
+        self.kind == Kind::of(call)
+            && self.ty == call.argument_type
+            && text(&self.argument) == text(&call.argument)
+            && text(&self.filter) == text(&call.filter)
+    }
+
+    /// The values of a delta whose rows are in `groups`. The filter comes first: the argument is only evaluated on rows
+    /// that pass, as PostgreSQL does.
+    pub fn step(&mut self, input: &Delta, groups: &[u32], keys: &RowBytes) -> Result<Part, FlowError> {
+        let (rows, chosen) = self.filtered(input.batch())?;
+        let mut groups = chosen.as_ref().map_or_else(|| groups.to_vec(), |at| pick(groups, at));
+        let weights = input.weights().values();
+        let mut weights = chosen.as_ref().map_or_else(|| weights.to_vec(), |at| pick(weights, at));
+        let Some(argument) = &self.argument else {
+            return Ok(Part { groups, values: None, weights, ordered: None });
+        };
+        let mut values = eval(argument, &rows)?;
+        if *values.data_type() != self.ty.arrow() {
+            let message = format!("an aggregate: {argument} is {}, not {}", values.data_type(), self.ty);
+            return Err(FlowError::invariant(message));
+        }
+        if values.null_count() > 0 {
+            let valid: Vec<u32> = (0..values.len() as u32).filter(|&at| values.is_valid(at as usize)).collect();
+            groups = pick(&groups, &valid);
+            weights = pick(&weights, &valid);
+            values = gather(&values, &UInt32Array::from(valid))?;
+        }
+        match self.kind {
+            Kind::All => Ok(Part { groups, values: Some(values), weights, ordered: None }),
+            Kind::Distinct => self.distinct(&groups, &values, &weights, keys),
+            Kind::Ordered => self.ordered(&groups, &values, &weights, keys),
+        }
+    }
+
+    fn filtered(&self, batch: &RecordBatch) -> Result<(RecordBatch, Option<Vec<u32>>), FlowError> {
+        let Some(filter) = &self.filter else { return Ok((batch.clone(), None)) };
+        let chosen = where_true(&eval(filter, batch)?)?;
+        if chosen.len() == batch.num_rows() {
+            return Ok((batch.clone(), None));
+        }
+        let rows = Delta::inserts(batch.clone()).gather(chosen.clone(), vec![1; chosen.len()]);
+        Ok((rows.batch().clone(), Some(chosen)))
+    }
+
+    fn state(&mut self) -> Result<&mut Arrangement, FlowError> {
+        self.state.as_mut().ok_or_else(|| FlowError::invariant("an aggregate's feed: it has no state"))
+    }
+
+    fn distinct(
+        &mut self,
+        groups: &[u32],
+        values: &ArrayRef,
+        weights: &[i64],
+        keys: &RowBytes,
+    ) -> Result<Part, FlowError> {
+        let bytes = self.codec.encode(&[Arc::clone(values)]);
+        let order = |a: usize, b: usize| groups[a].cmp(&groups[b]).then_with(|| bytes.row(a).cmp(bytes.row(b)));
+        let (at, sums): (Vec<u32>, Vec<i64>) = net(weights, order)?.into_iter().unzip();
+        // Row bytes end themselves, so that the two together are one key.
+        let mut both = RowBytes::default();
+        let mut key = Vec::new();
+        for &at in &at {
+            key.clear();
+            key.extend_from_slice(keys.row(groups[at as usize] as usize));
+            key.extend_from_slice(bytes.row(at as usize));
+            both.push(&key);
+        }
+        let shown = transitions(self.state()?, &both, &sums)?;
+        let (at, weights): (Vec<u32>, Vec<i64>) = at.into_iter().zip(shown).filter(|(_, shown)| *shown != 0).unzip();
+        let groups = pick(groups, &at);
+        let values = gather(values, &UInt32Array::from(at))?;
+        Ok(Part { groups, values: Some(values), weights, ordered: None })
+    }
+
+    fn ordered(
+        &mut self,
+        groups: &[u32],
+        values: &ArrayRef,
+        weights: &[i64],
+        keys: &RowBytes,
+    ) -> Result<Part, FlowError> {
+        let bytes = self.codec.encode(&[Arc::clone(values)]);
+        let order = |a: usize, b: usize| groups[a].cmp(&groups[b]).then_with(|| bytes.row(a).cmp(bytes.row(b)));
+        let (at, weights): (Vec<u32>, Vec<i64>) = net(weights, order)?.into_iter().unzip();
+        let groups = pick(groups, &at);
+        let bytes = gather_bytes(&bytes, at);
+        let state = self.state()?;
+        state.stage(&gather_bytes(keys, groups.iter().copied()), &bytes, &weights);
+        let ordered = Ordered { bytes, all: state.staged() };
+        Ok(Part { groups, values: None, weights, ordered: Some(ordered) })
+    }
+}
+
+fn pick<T: Copy>(from: &[T], at: &[u32]) -> Vec<T> {
+    at.iter().map(|&at| from[at as usize]).collect()
+}

@@ -1,0 +1,108 @@
+//! What the runtime needs of SQL's statements, as a trait: text and catalog in, a planned statement out.
+
+use std::fmt;
+use std::sync::Arc;
+
+use plan::{Catalog, Graph, SinkDef, TableDef};
+
+use crate::Eval;
+
+/// Plans statements. Pure: it reads the catalog it is given and nothing else.
+pub trait Planner: Send + Sync {
+    /// The statements of a text, one by one, without the semicolons; comments may stay.
+    fn split(&self, text: &str) -> Result<Vec<String>, StatementError>;
+
+    /// Plans one statement against a catalog. Ids are [`Catalog::next_id`]; `created` is left at its default for the
+    /// runtime to fill.
+    fn plan(&self, statement: &str, catalog: &Catalog) -> Result<Planned, StatementError>;
+}
+
+/// A statement, resolved against a catalog.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// What to do.
+    pub action: Action,
+    /// What the user is told besides.
+    pub notices: Vec<String>,
+}
+
+/// What a statement does.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// CREATE TABLE with a connector.
+    CreateTable(TableDef),
+    /// CREATE STREAM TABLE.
+    CreateStream {
+        /// The definition.
+        def: TableDef,
+        /// Its operators.
+        graph: Graph<Arc<dyn Eval>>,
+    },
+    /// CREATE SINK.
+    CreateSink(SinkDef),
+    /// A CREATE of something that is there with the same definition, or with IF NOT EXISTS.
+    Exists {
+        /// Its name.
+        name: String,
+    },
+    /// DROP TABLE, DROP STREAM TABLE, DROP MATERIALIZED VIEW, DROP SINK of one name that exists and is of that kind.
+    Drop {
+        /// Whether it is a sink.
+        sink: bool,
+        /// Its name.
+        name: String,
+        /// CASCADE.
+        cascade: bool,
+    },
+    /// DROP ... IF EXISTS of something that is not there.
+    Nothing,
+    /// SET name = value, checked.
+    Set {
+        /// The setting.
+        name: String,
+        /// The value.
+        value: String,
+    },
+    /// SHOW.
+    Show(Show),
+}
+
+/// What can be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// SHOW TABLES: every table and stream table.
+    Tables,
+    /// SHOW STREAM TABLES (MATERIALIZED VIEWS).
+    StreamTables,
+    /// SHOW SOURCES.
+    Sources,
+    /// SHOW SINKS.
+    Sinks,
+    /// SHOW STATE.
+    State,
+}
+
+/// Why a statement is refused: PostgreSQL's SQLSTATE, what and where, and what to do instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementError {
+    /// The code.
+    pub sqlstate: &'static str,
+    /// What is wrong, naming the offending SQL.
+    pub message: String,
+    /// What to do instead.
+    pub hint: Option<String>,
+    /// Line and column in the statement, from 1, where known.
+    pub position: Option<(u64, u64)>,
+}
+
+impl std::error::Error for StatementError {}
+
+impl fmt::Display for StatementError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (SQLSTATE {})", self.message, self.sqlstate)?;
+        if let Some((line, column)) = self.position {
+            write!(f, " at line {line}, column {column}")?;
+        }
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+    }
+}

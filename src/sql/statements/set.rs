@@ -1,0 +1,79 @@
+//! SET name = value: the settings that clients send, accepted where our answer is the one they ask for.
+
+use dataflow::{Action, Planned};
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::cursor::Cursor;
+use super::planned;
+use crate::error::{Detail, Result, code, error, unsupported};
+
+/// What a setting may be.
+enum Allowed {
+    /// Anything: it changes no answer.
+    Any,
+    /// These values, in lower case: what is the case anyway.
+    Only(&'static [&'static str]),
+}
+
+fn setting(name: &str) -> Option<Allowed> {
+    Some(match name {
+        "application_name" | "client_min_messages" | "extra_float_digits" | "search_path" => Allowed::Any,
+        "client_encoding" | "names" => Allowed::Only(&["utf8", "utf-8", "unicode"]),
+        "timezone" => Allowed::Only(&["utc", "gmt", "etc/utc", "z", "0", "default"]),
+        "datestyle" => Allowed::Only(&["iso", "iso, mdy", "iso,mdy", "iso, dmy", "iso, ymd", "default"]),
+        "intervalstyle" => Allowed::Only(&["postgres", "default"]),
+        "bytea_output" => Allowed::Only(&["hex", "default"]),
+        "standard_conforming_strings" => Allowed::Only(&["on", "true", "1", "default"]),
+        "statement_timeout" | "lock_timeout" | "idle_in_transaction_session_timeout" => {
+            Allowed::Only(&["0", "default"])
+        }
+        _ => return None,
+    })
+}
+
+/// Plans it; the cursor is behind SET.
+pub(crate) fn plan(cursor: &mut Cursor) -> Result<Planned> {
+    if cursor.peek_word().as_deref() == Some("LOCAL") {
+        return Err(unsupported("SET LOCAL", "use SET").at(cursor.span()));
+    }
+    cursor.eat(&["SESSION"]);
+    let span = cursor.span();
+    let name = if cursor.eat(&["TIME", "ZONE"]) {
+        "timezone".to_string()
+    } else {
+        let name = cursor.identifier()?.to_lowercase();
+        if name != "names" && !cursor.eat(&["TO"]) {
+            cursor.expect_token(&Token::Eq)?;
+        }
+        name
+    };
+    let value = value(cursor)?;
+    cursor.end()?;
+    match setting(&name) {
+        None => Err(error(code::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""))
+            .with_hint("options of a table, stream table or sink are given in its WITH clause")
+            .at(span)),
+        Some(Allowed::Only(values)) if !values.contains(&value.to_lowercase().as_str()) => {
+            Err(unsupported(format!("SET {name} = '{value}'"), format!("the value is {}", values[0])).at(span))
+        }
+        Some(_) => Ok(planned(Action::Set { name, value })),
+    }
+}
+
+/// The rest of the statement: one value or several with commas.
+fn value(cursor: &mut Cursor) -> Result<String> {
+    let mut parts = Vec::new();
+    loop {
+        let span = cursor.span();
+        let negative = if cursor.eat_token(&Token::Minus) { "-" } else { "" };
+        match cursor.parser.next_token().token {
+            Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => parts.push(text),
+            Token::Number(number, _) => parts.push(format!("{negative}{number}")),
+            Token::Word(word) => parts.push(word.value),
+            token => return Err(error(code::SYNTAX, format!("syntax error at or near \"{token}\"")).at(span)),
+        }
+        if !cursor.eat_token(&Token::Comma) {
+            return Ok(parts.join(", "));
+        }
+    }
+}
