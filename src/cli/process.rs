@@ -1,0 +1,189 @@
+//! A pipeline in this process, from the lock on its data folder to the end of its loop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use api::Log;
+use dataflow::Planner;
+use kafka::{KafkaConfig, KafkaLog};
+use local::LocalLog;
+use runtime::{DataDir, Engine, EngineConfig, EngineError, Handle, Parts, Phase, Shared};
+use serve::{Door, LogDoor};
+use sql::SqlPlanner;
+use tokio::runtime::Runtime;
+use zset::TimestampMs;
+
+use super::files::SqlFile;
+use super::{Failure, signals};
+
+/// How long is waited for the loop at a time, before it is asked whether it still runs.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// What a pipeline is started with.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub data: PathBuf,
+    /// Kafka's brokers; else the embedded log.
+    pub kafka: Option<String>,
+    /// The addresses to listen on: the first that is free.
+    pub http_listen: Vec<String>,
+    pub engine: EngineConfig,
+}
+
+/// A running pipeline.
+pub(super) struct Process {
+    pub http: SocketAddr,
+    pub shared: Arc<Shared>,
+    pub handle: Handle,
+    pub log: Arc<LogDoor>,
+    engine: JoinHandle<Result<(), EngineError>>,
+    /// HTTP and signals live here.
+    runtime: Runtime,
+}
+
+impl Process {
+    /// Opens everything and starts the loop. `stop` is called by the first signal, also while this still opens.
+    pub fn start(
+        settings: Settings,
+        files: &[SqlFile],
+        stop: impl FnOnce(&Shared) + Send + 'static,
+    ) -> Result<Self, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("serve")
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::while_doing("cannot start threads", error))?;
+        let shared = Arc::new(Shared::default());
+        let stopped = Arc::clone(&shared);
+        signals::watch(&runtime, move || stop(&stopped))?;
+        let dir = DataDir::lock(&settings.data)?;
+        let door = Arc::new(Door::new(Arc::clone(&shared)));
+        let http = listen(&runtime, &settings.http_listen, &door)?;
+        let embedded = settings.kafka.is_none();
+        let log = open_log(&settings, &dir)?;
+        let log_door = Arc::new(LogDoor::new(Arc::clone(&log), settings.engine.epoch_topic(), embedded));
+        door.set_log(Arc::clone(&log_door));
+        let planner: Arc<dyn Planner> = Arc::new(SqlPlanner::new());
+        let parts = Parts {
+            log,
+            planner: Arc::clone(&planner),
+            clock: Arc::new(now),
+            random_id: Arc::new(|| uuid::Uuid::new_v4().to_string()),
+        };
+        let mut engine = Engine::open(settings.engine, parts, dir, Arc::clone(&shared))?;
+        files.iter().try_for_each(|file| apply(&mut engine, file, &*planner))?;
+        let handle = engine.handle();
+        door.set_engine(handle.clone());
+        let engine = std::thread::Builder::new()
+            .name("engine".to_string())
+            // The engine goes with its loop: whoever still waits for an answer of it then gets one.
+            .spawn(move || {
+                let mut engine = engine;
+                engine.run()
+            })
+            .map_err(|error| Failure::while_doing("cannot start the engine's thread", error))?;
+        Ok(Self { http, shared, handle, log: log_door, engine, runtime })
+    }
+
+    /// Prints the ready line as soon as the pipeline serves; `false` if it ended before.
+    pub fn announce(&self) -> bool {
+        // Sinks to standard output wait for it: the ready line comes first.
+        let mut out = std::io::stdout().lock();
+        while !self.shared.wait_phase(&Phase::Serving, Instant::now() + GLANCE) {
+            if self.has_ended() {
+                return false;
+            }
+        }
+        let line = format!("millstream ready http={} epoch={}\n", self.http, self.shared.epoch().0);
+        use std::io::Write as _;
+        if let Err(error) = out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
+            tracing::warn!("cannot write the ready line to standard output: {error}");
+        }
+        tracing::info!(http = %self.http, epoch = %self.shared.epoch().0, "ready");
+        true
+    }
+
+    /// Whether the loop has ended.
+    pub fn has_ended(&self) -> bool {
+        self.engine.is_finished()
+    }
+
+    /// Waits for the end of the loop.
+    pub fn join(self) -> Result<(), Failure> {
+        let ended = self.engine.join();
+        // Not waited for: an answer that is being sent may take as long as its reader likes.
+        self.runtime.shutdown_background();
+        match ended {
+            Ok(result) => result.map_err(Failure::from),
+            Err(_) => Err(Failure::other(
+                "the engine's thread panicked, which is a bug of millstream (its message is above); what was committed is \
+                 safe, and the next start recovers it",
+            )),
+        }
+    }
+}
+
+/// Takes the first address that is free.
+fn listen(runtime: &Runtime, addresses: &[String], door: &Arc<Door>) -> Result<SocketAddr, Failure> {
+    let mut refused = None;
+    for address in addresses {
+        match runtime.block_on(serve::listen(address, Arc::clone(door))) {
+            Ok(bound) => {
+                if !bound.ip().is_loopback() {
+                    tracing::warn!(%bound, "HTTP is open to other machines, and it asks for no password");
+                }
+                return Ok(bound);
+            }
+            Err(error) => refused = Some((address, error)),
+        }
+    }
+    let message = match refused {
+        Some((address, error)) => {
+            format!("cannot listen for HTTP on {address}: {error}; give --http-listen another address (port 0: any)")
+        }
+        None => "there is no address to listen on for HTTP; give --http-listen".to_string(),
+    };
+    Err(Failure::other(message))
+}
+
+fn open_log(settings: &Settings, dir: &DataDir) -> Result<Arc<dyn Log>, Failure> {
+    let Some(brokers) = &settings.kafka else {
+        return Ok(Arc::new(LocalLog::open(&dir.log())?));
+    };
+    let config = KafkaConfig {
+        brokers: brokers.clone(),
+        pipeline: settings.engine.pipeline.clone(),
+        properties: Default::default(),
+    };
+    Ok(Arc::new(KafkaLog::connect(&config)?))
+}
+
+/// Applies a file, statement by statement, so that an error can say where it is.
+fn apply(engine: &mut Engine, file: &SqlFile, planner: &dyn Planner) -> Result<(), Failure> {
+    for statement in file.statements(planner)? {
+        match engine.apply_file(&statement.text) {
+            Ok(replies) => {
+                for notice in replies.iter().flat_map(|reply| &reply.notices) {
+                    tracing::info!("{}: {notice}", file.name);
+                }
+            }
+            Err(EngineError::Statement(error)) => {
+                return Err(Failure::usage(file.statement_error(&statement, &error)));
+            }
+            Err(other) => {
+                let Failure { code, message } = other.into();
+                return Err(Failure { code, message: format!("applying {}:{}: {message}", file.name, statement.line) });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The clock.
+pub(super) fn now() -> TimestampMs {
+    TimestampMs(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64))
+}

@@ -1,0 +1,100 @@
+//! `millstream run`: a pipeline until it is told to stop.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use runtime::{EngineConfig, Shared};
+
+use super::process::{Process, Settings};
+use super::{Failure, duration, files};
+
+/// An epoch closes when it has so many records.
+pub(super) const EPOCH_ROWS_MAX: usize = 64 * 1024;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The data folder: made if missing; belongs to one pipeline on one log.
+    #[arg(long, value_name = "DIR", env = "MILLSTREAM_DATA")]
+    data: PathBuf,
+    /// Kafka's brokers, host:port[,host:port...]. Without it: the embedded log in the data folder.
+    #[arg(long, value_name = "BROKERS", env = "MILLSTREAM_KAFKA")]
+    kafka: Option<String>,
+    /// The pipeline's name: it names everything in Kafka.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "millstream",
+        env = "MILLSTREAM_PIPELINE",
+        value_parser = pipeline,
+    )]
+    pipeline: String,
+    /// Not there yet: the PostgreSQL protocol comes in a later version.
+    #[arg(long, value_name = "HOST:PORT", env = "MILLSTREAM_PG_LISTEN")]
+    pg_listen: Option<String>,
+    /// Where HTTP listens; port 0: any free one, said in the ready line.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9464", env = "MILLSTREAM_HTTP_LISTEN")]
+    http_listen: String,
+    /// How long after its first record an epoch closes.
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "50ms",
+        env = "MILLSTREAM_EPOCH_INTERVAL",
+        value_parser = duration::duration,
+    )]
+    epoch_interval: Duration,
+    /// How often the state is stored, if it has changed.
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "10s",
+        env = "MILLSTREAM_CHECKPOINT_INTERVAL",
+        value_parser = duration::positive,
+    )]
+    checkpoint_interval: Duration,
+    /// How many checkpoints are kept.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "2",
+        env = "MILLSTREAM_CHECKPOINTS_KEPT",
+        value_parser = clap::value_parser!(u32).range(1..=1000),
+    )]
+    checkpoints_kept: u32,
+    /// SQL files, applied in the order given; of folders the files *.sql by name. Only CREATE and SET.
+    #[arg(value_name = "FILE.sql | FOLDER")]
+    files: Vec<PathBuf>,
+}
+
+/// A name that topics can begin with.
+fn pipeline(name: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if (1..=200).contains(&name.len()) && name.chars().all(allowed) {
+        return Ok(name.to_string());
+    }
+    Err("it begins the names of topics: 1 to 200 letters, digits, '.', '_' and '-'".to_string())
+}
+
+/// Runs the pipeline.
+pub(super) fn run(args: Args) -> Result<(), Failure> {
+    if args.pg_listen.is_some() {
+        return Err(Failure::usage(
+            "--pg-listen: this version does not speak the PostgreSQL protocol yet; leave the flag (or \
+             MILLSTREAM_PG_LISTEN) out, and send statements to POST /sql of --http-listen meanwhile",
+        ));
+    }
+    let files = files::read(&args.files)?;
+    let embedded = args.kafka.is_none();
+    let engine = EngineConfig {
+        pipeline: args.pipeline,
+        epoch_interval: args.epoch_interval,
+        epoch_rows_max: EPOCH_ROWS_MAX,
+        checkpoint_interval: args.checkpoint_interval,
+        checkpoints_kept: args.checkpoints_kept as usize,
+        make_source_topics: embedded,
+    };
+    let settings = Settings { data: args.data, kafka: args.kafka, http_listen: vec![args.http_listen], engine };
+    let process = Process::start(settings, &files, Shared::ask_to_stop)?;
+    process.announce();
+    process.join()
+}

@@ -1,0 +1,153 @@
+//! Checkpoints: made in the background from the snapshot of a committed epoch, at intervals and at the end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use api::{EPOCH_PARTITION, TopicPartition};
+use plan::{Catalog, SinkId, TableId};
+use serde::{Deserialize, Serialize};
+use state::{CheckpointStats, StateError};
+use zset::{Epoch, Generation, Offset, Partition, ROW_FORMAT, TimestampMs};
+
+use crate::engine::{Chain, Position};
+use crate::{Engine, EngineError};
+
+/// The format of [`Metadata`].
+pub(crate) const METADATA_FORMAT: u32 = 1;
+
+/// What a checkpoint holds besides arrangements: all that later work needs.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Metadata {
+    pub format: u32,
+    pub row_format: u32,
+    pub incarnation: String,
+    pub generation: Generation,
+    pub epoch: Epoch,
+    pub hash: String,
+    pub offset: Offset,
+    pub timestamp: TimestampMs,
+    pub catalog: Catalog,
+    pub positions: Vec<(TableId, Partition, Position)>,
+    pub tables: Vec<TableState>,
+    pub sinks: Vec<(SinkId, Option<String>)>,
+}
+
+/// A table's state outside of its arrangements.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TableState {
+    pub id: TableId,
+    pub rows: i64,
+    pub error: Option<String>,
+    pub consecutive_errors: u64,
+}
+
+/// The checkpoint that is being made, and where the records of those that are there lie.
+#[derive(Default)]
+pub(crate) struct Background {
+    running: Option<(Epoch, JoinHandle<Result<CheckpointStats, StateError>>)>,
+    pub records: BTreeMap<Epoch, Offset>,
+}
+
+impl Drop for Background {
+    /// Whoever opens the folder next must not find it being written to.
+    fn drop(&mut self) {
+        if let Some((_, thread)) = self.running.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Engine {
+    fn metadata(&self) -> Vec<u8> {
+        let Chain { incarnation, generation, epoch, hash, offset, timestamp } = self.chain.clone();
+        let tables = self.tables.values().map(|table| TableState {
+            id: table.def.id,
+            rows: table.contents.rows(),
+            error: table.error.clone(),
+            consecutive_errors: table.consecutive_errors,
+        });
+        let metadata = Metadata {
+            format: METADATA_FORMAT,
+            row_format: ROW_FORMAT,
+            incarnation,
+            generation,
+            epoch,
+            hash,
+            offset,
+            timestamp,
+            catalog: self.catalog.clone(),
+            positions: self.positions.iter().map(|((t, p), position)| (*t, *p, position.clone())).collect(),
+            tables: tables.collect(),
+            sinks: self.sinks.iter().map(|(id, sink)| (*id, sink.error.clone())).collect(),
+        };
+        serde_json::to_vec(&metadata).expect("metadata is always JSON")
+    }
+
+    /// Starts a checkpoint of the last committed epoch, unless there is one, or one is being made.
+    pub(crate) fn start_checkpoint(&mut self) -> Result<(), EngineError> {
+        let epoch = self.chain.epoch;
+        if self.background.running.is_some() || self.last_checkpoint.0 == epoch {
+            return Ok(());
+        }
+        let lists: Vec<_> = self.tables.values().flat_map(|table| table.snapshots()).collect();
+        let metadata = self.metadata();
+        let store = Arc::clone(&self.store);
+        let thread = std::thread::Builder::new()
+            .name("checkpoint".to_string())
+            .spawn(move || store.checkpoint(epoch, &lists, &metadata))
+            .map_err(|error| EngineError::Log(format!("cannot start a thread for the checkpoint: {error}")))?;
+        self.background.records.insert(epoch, self.chain.offset);
+        self.background.running = Some((epoch, thread));
+        Ok(())
+    }
+
+    /// Takes note of a checkpoint that is done; with `wait`, waits for it. A checkpoint that fails is not fatal: the one
+    /// before it is still there, and the next is tried at the next interval.
+    pub(crate) fn finish_checkpoint(&mut self, wait: bool) -> Result<(), EngineError> {
+        match &self.background.running {
+            Some((_, thread)) if wait || thread.is_finished() => {}
+            _ => return Ok(()),
+        }
+        let Some((epoch, thread)) = self.background.running.take() else { return Ok(()) };
+        self.last_checkpoint.1 = Instant::now();
+        let result =
+            thread.join().map_err(|_| EngineError::Recovery("the checkpoint's thread panicked".to_string()))?;
+        match result {
+            Ok(stats) => {
+                self.last_checkpoint.0 = epoch;
+                self.shared.metrics.checkpoint_done(epoch, &stats);
+                tracing::debug!(%epoch, blocks = stats.blocks, bytes = stats.bytes, "checkpoint made");
+                self.prune();
+                Ok(())
+            }
+            Err(error) => {
+                self.background.records.remove(&epoch);
+                self.shared.metrics.checkpoint_errors.inc();
+                tracing::error!(%epoch, "cannot make a checkpoint: {error}; the one before is kept, and it is tried again");
+                if wait { Err(error.into()) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// Deletes what only older checkpoints than the kept ones need: those checkpoints, and the epoch records below them.
+    fn prune(&mut self) {
+        if let Err(error) = self.store.prune(self.config.checkpoints_kept) {
+            tracing::warn!("cannot delete old checkpoints, it is tried again after the next one: {error}");
+        }
+        let kept = self.store.checkpoints();
+        self.background.records.retain(|epoch, _| kept.contains(epoch));
+        let offsets: Option<Vec<Offset>> =
+            kept.iter().map(|epoch| self.background.records.get(epoch).copied()).collect();
+        // The record of a checkpoint from before this start may be unknown: nothing is trimmed until it is pruned.
+        if let Some(below) = offsets.and_then(|offsets| offsets.into_iter().min()) {
+            let at = TopicPartition { topic: self.config.epoch_topic().into(), partition: EPOCH_PARTITION };
+            if let Err(error) = self.parts.log.trim(&at, below) {
+                tracing::warn!("cannot trim the epoch topic below offset {below}: {error}");
+            }
+        }
+    }
+}

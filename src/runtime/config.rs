@@ -1,0 +1,52 @@
+//! What an engine is given: settings, and the parts of the outside world it may touch.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::Log;
+use dataflow::Planner;
+use zset::TimestampMs;
+
+/// Settings of one pipeline.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// The name of the pipeline: it names the epoch topic and, in Kafka, the transactions.
+    pub pipeline: String,
+    /// How long after its first record an epoch closes.
+    pub epoch_interval: Duration,
+    /// How many records close an epoch before that.
+    pub epoch_rows_max: usize,
+    /// How long after the last checkpoint the next one starts, if there was an epoch.
+    pub checkpoint_interval: Duration,
+    /// How many checkpoints are kept.
+    pub checkpoints_kept: usize,
+    /// Whether a source's missing topic is made without being asked for (`partitions`): so on the embedded log.
+    pub make_source_topics: bool,
+}
+
+impl EngineConfig {
+    /// The epoch topic.
+    pub fn epoch_topic(&self) -> String {
+        format!("{}.epochs", self.pipeline)
+    }
+}
+
+/// The outside world: a log, SQL, the clock and randomness are parameters, so that the engine runs under a simulation.
+#[derive(Clone)]
+pub struct Parts {
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// SQL.
+    pub planner: Arc<dyn Planner>,
+    /// The time, for the timestamps of epochs.
+    pub clock: Arc<dyn Fn() -> TimestampMs + Send + Sync>,
+    /// A new random id, for an incarnation.
+    pub random_id: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Parts({})", self.log.name())
+    }
+}

@@ -1,0 +1,92 @@
+//! The engine: all parts of one pipeline in one place, owned by one thread.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Instant;
+
+use api::Writer;
+use plan::{Catalog, LastRecord, SinkId, TableId};
+use state::Store;
+use zset::{Epoch, Generation, Offset, Partition, TimestampMs};
+
+use crate::checkpoint::Background;
+use crate::run::Event;
+use crate::sink::Sink;
+use crate::source::Source;
+use crate::table::Table;
+use crate::{DataDir, EngineConfig, Handle, Parts, Shared};
+
+/// See the module.
+pub struct Engine {
+    pub(crate) config: EngineConfig,
+    pub(crate) parts: Parts,
+    pub(crate) store: Arc<Store>,
+    pub(crate) writer: Box<dyn Writer>,
+    pub(crate) catalog: Catalog,
+    pub(crate) tables: BTreeMap<TableId, Table>,
+    pub(crate) sinks: BTreeMap<SinkId, Sink>,
+    pub(crate) positions: BTreeMap<(TableId, Partition), Position>,
+    pub(crate) sources: BTreeMap<TableId, Source>,
+    /// Partition counts of the dead-letter topics that were written to since the start.
+    pub(crate) dead_letter_partitions: BTreeMap<String, u32>,
+    pub(crate) chain: Chain,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) events: Receiver<Event>,
+    pub(crate) events_in: Sender<Event>,
+    pub(crate) background: Background,
+    pub(crate) last_checkpoint: (Epoch, Instant),
+    pub(crate) _dir: DataDir,
+}
+
+/// How far a source partition is in the tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Position {
+    /// The next offset.
+    pub next: Offset,
+    /// The last record that was read, to know the topic again.
+    pub last: Option<LastRecord>,
+    /// How many of its records became dead letters.
+    pub dead_letters: u64,
+}
+
+/// The end of the chain of epoch records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Chain {
+    pub incarnation: String,
+    pub generation: Generation,
+    /// The last committed epoch.
+    pub epoch: Epoch,
+    /// The hash of its record.
+    pub hash: String,
+    /// The offset of its record in the epoch topic.
+    pub offset: Offset,
+    /// Its time: epochs never go back in time.
+    pub timestamp: TimestampMs,
+}
+
+impl Position {
+    /// Where reading begins.
+    pub fn at(next: Offset) -> Self {
+        Self { next, ..Self::default() }
+    }
+}
+
+impl Engine {
+    /// A way to this engine from other threads. Statements are answered once [`Engine::run`] runs.
+    pub fn handle(&self) -> Handle {
+        Handle { events: self.events_in.clone(), shared: Arc::clone(&self.shared) }
+    }
+
+    /// Where a source is, by partition.
+    pub(crate) fn positions_of(&self, id: TableId) -> impl Iterator<Item = (Partition, &Position)> {
+        let range = (id, Partition(i32::MIN))..=(id, Partition(i32::MAX));
+        self.positions.range(range).map(|((_, partition), position)| (*partition, position))
+    }
+
+    /// The time of the next epoch: the clock's, but never before the last epoch's.
+    pub(crate) fn now(&self) -> TimestampMs {
+        (self.parts.clock)().max(self.chain.timestamp)
+    }
+}

@@ -1,0 +1,40 @@
+//! The runtime: one loop that cuts epochs, processes them, commits them and publishes them.
+//!
+//! It guarantees that what a reader or a sink sees is always the result of a committed epoch, that a committed epoch is
+//! never lost and never published twice, and that after any crash the state is what the epoch records say, or the
+//! process stops and says why not. It names no concrete connector, and no SQL: both come as traits.
+//!
+//! Reading order: [`Engine`] (the parts), `open` (recovery), `run` (the loop), `stage` (one epoch's work), `commit`.
+
+mod checkpoint;
+mod commit;
+mod config;
+mod data_dir;
+mod ddl;
+mod dead_letter;
+mod decide;
+mod engine;
+mod epochs;
+mod error;
+mod handle;
+mod metrics;
+mod open;
+mod range;
+mod replay;
+mod run;
+mod shared;
+mod show;
+mod sink;
+mod source;
+mod stage;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use config::{EngineConfig, Parts};
+pub use data_dir::{DataDir, Identity};
+pub use engine::Engine;
+pub use error::EngineError;
+pub use handle::{Handle, Reply, TableView};
+pub use metrics::Metrics;
+pub use shared::{Phase, Shared, SourceStatus, TableStatus};

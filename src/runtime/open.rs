@@ -1,0 +1,296 @@
+//! Opening: what is on disk and in the log becomes an engine at the log's last committed epoch.
+//!
+//! First the writer is opened, which fences every other process and resolves what was in doubt; only then is the end of
+//! the epoch topic the end. Then the newest whole checkpoint, then the records after it, replayed and compared.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Instant;
+
+use api::{EPOCH_PARTITION, Log, TopicKind, TopicPartition, TopicSpec, Writer};
+use bytes::Bytes;
+use dataflow::{Action, Contents, TableFlow, contents_id};
+use plan::{Catalog, EpochRecord, SinkConnector, TableDef, TableKind};
+use state::{Arrangement, ArrangementId, Law, Restored, Store};
+use zset::{Epoch, Generation, Offset, ROW_FORMAT, TimestampMs};
+
+use crate::checkpoint::{Background, METADATA_FORMAT, Metadata};
+use crate::decide::{Decision, Facts, RecordFacts, decide};
+use crate::engine::Chain;
+use crate::epochs::{self, Records};
+use crate::sink::Sink;
+use crate::stage::Staged;
+use crate::table::Table;
+use crate::{DataDir, Engine, EngineConfig, EngineError, Identity, Parts, Shared};
+
+impl Engine {
+    /// Opens a data folder on its log and recovers. The engine is at the last committed epoch; its sources are being read,
+    /// but nothing is processed before [`Engine::run`].
+    pub fn open(config: EngineConfig, parts: Parts, dir: DataDir, shared: Arc<Shared>) -> Result<Self, EngineError> {
+        let (store, restored) = Store::open(&dir.state())?;
+        for (epoch, reason) in restored.iter().flat_map(|restored| &restored.skipped) {
+            tracing::error!(%epoch, "checkpoint skipped, an older one is used: {reason}");
+        }
+        let (metadata, arrangements) = match restored {
+            Some(Restored { metadata, arrangements, .. }) => (Some(read_metadata(&metadata)?), arrangements),
+            None => (None, HashMap::new()),
+        };
+        let identity = dir.identity()?;
+        let (writer, records) = take_over(&config, &*parts.log, identity.as_ref(), metadata.as_ref(), &shared)?;
+        let (incarnation, skip) = match decide(&facts(&config, identity.as_ref(), metadata.as_ref(), &records)?) {
+            Decision::Refuse(why) => return Err(EngineError::Recovery(why)),
+            Decision::Begin { incarnation } => (incarnation.unwrap_or_else(|| (parts.random_id)()), 0),
+            Decision::Replay { skip } => (identity.as_ref().map(|i| i.incarnation.clone()).unwrap_or_default(), skip),
+        };
+        let last = records.last().map(|(_, bytes)| EpochRecord::decode(bytes)).transpose()?.map(|r| r.generation);
+        let generation = last.max(identity.map(|i| i.generation)).map_or(Generation(1), |g| Generation(g.0 + 1));
+        let pipeline = config.pipeline.clone();
+        dir.write_identity(&Identity { pipeline, incarnation: incarnation.clone(), generation })?;
+
+        let mut engine = Self::empty(config, parts, (dir, store), writer, (incarnation, generation), shared);
+        if let Some(metadata) = metadata {
+            engine.restore(metadata, arrangements).map_err(EngineError::in_recovery)?;
+        }
+        if records.is_empty() {
+            engine.begin()?;
+        } else {
+            engine.replay(&records[skip..]).map_err(EngineError::in_recovery)?;
+        }
+        engine.verify_positions()?;
+        engine.start()?;
+        Ok(engine)
+    }
+
+    /// An engine before its first epoch.
+    fn empty(
+        config: EngineConfig,
+        parts: Parts,
+        (dir, store): (DataDir, Arc<Store>),
+        writer: Box<dyn Writer>,
+        (incarnation, generation): (String, Generation),
+        shared: Arc<Shared>,
+    ) -> Self {
+        let (events_in, events) = channel();
+        let chain = Chain {
+            incarnation,
+            generation,
+            epoch: Epoch(0),
+            hash: String::new(),
+            offset: Offset(0),
+            timestamp: TimestampMs(i64::MIN),
+        };
+        Self {
+            config,
+            parts,
+            store,
+            writer,
+            catalog: Catalog::default(),
+            tables: BTreeMap::new(),
+            sinks: BTreeMap::new(),
+            positions: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            dead_letter_partitions: BTreeMap::new(),
+            chain,
+            shared,
+            events,
+            events_in,
+            background: Background::default(),
+            last_checkpoint: (Epoch(u64::MAX), Instant::now()),
+            _dir: dir,
+        }
+    }
+
+    /// Writes the genesis record, and the first checkpoint: from now on the folder knows that it belongs to this log.
+    fn begin(&mut self) -> Result<(), EngineError> {
+        let record = EpochRecord {
+            version: plan::RECORD_VERSION,
+            incarnation: self.chain.incarnation.clone(),
+            generation: self.chain.generation,
+            epoch: Epoch(0),
+            previous: String::new(),
+            timestamp: self.now(),
+            inputs: Vec::new(),
+            tables: Vec::new(),
+            catalog: None,
+            sinks: Vec::new(),
+        };
+        let bytes = record.encode();
+        let out = api::OutRecord {
+            to: TopicPartition { topic: self.config.epoch_topic().into(), partition: EPOCH_PARTITION },
+            timestamp: record.timestamp,
+            key: None,
+            value: Some(Bytes::from(bytes.clone())),
+            headers: Vec::new(),
+        };
+        let offsets = self.writer.commit(std::slice::from_ref(&out)).map_err(|error| match error {
+            api::CommitError::Fenced(_) => EngineError::Fenced(error.to_string()),
+            other => EngineError::Log(format!("cannot write the first epoch record: {other}")),
+        })?;
+        self.publish(Staged::at(record.timestamp), &record, &bytes, offsets[0]);
+        self.checkpoint_now().map(|_| ())
+    }
+
+    /// Starts reading the sources and publishes what there is.
+    fn start(&mut self) -> Result<(), EngineError> {
+        for def in self.catalog.sinks().cloned().collect::<Vec<_>>() {
+            // Partitions may have been added while the process was away. A topic that is gone is not made again, for it
+            // would miss what was in it: the first record for it is refused, and the sink is in ERROR.
+            let topic = match def.connector {
+                SinkConnector::Log => self.parts.log.topic(&def.topic)?,
+                SinkConnector::Stdout | SinkConnector::Blackhole => None,
+            };
+            self.reopen_sink(&def, topic.map_or(1, |topic| topic.partitions));
+        }
+        let sources: Vec<_> = self.tables.keys().copied().collect();
+        sources.into_iter().try_for_each(|id| self.start_source(id))?;
+        self.publish_status();
+        Ok(())
+    }
+
+    fn reopen_sink(&mut self, def: &plan::SinkDef, partitions: u32) {
+        let error = self.sinks.remove(&def.id).and_then(|sink| sink.error);
+        let mut sink = Sink::new(def.clone(), &self.tables[&def.input].def, &self.config.pipeline, partitions);
+        sink.error = error;
+        self.sinks.insert(def.id, sink);
+    }
+
+    /// Puts the state of a checkpoint in place.
+    fn restore(
+        &mut self,
+        metadata: Metadata,
+        mut arrangements: HashMap<ArrangementId, Arrangement>,
+    ) -> Result<(), EngineError> {
+        self.chain.epoch = metadata.epoch;
+        self.chain.hash = metadata.hash;
+        self.chain.offset = metadata.offset;
+        self.chain.timestamp = metadata.timestamp;
+        self.last_checkpoint = (metadata.epoch, Instant::now());
+        self.background.records.insert(metadata.epoch, metadata.offset);
+        self.positions = metadata.positions.into_iter().map(|(table, p, position)| ((table, p), position)).collect();
+        let mut missing = Vec::new();
+        let mut take = |id: ArrangementId, law: Law| {
+            arrangements.remove(&id).filter(|found| found.law() == law).unwrap_or_else(|| {
+                missing.push(id);
+                Arrangement::new(id, law)
+            })
+        };
+        for def in metadata.catalog.tables() {
+            let state = metadata.tables.iter().find(|state| state.id == def.id);
+            let rows = state.map_or(0, |state| state.rows);
+            let contents = Contents::with_rows(def, take(contents_id(def.id), Contents::law(def)), rows);
+            let mut table = match &def.kind {
+                TableKind::Source(source) => Table::source(def.clone(), source, contents)?,
+                TableKind::Stream(_) => self.restore_stream(def, contents, &mut take)?,
+            };
+            if let Some(state) = state {
+                table.error.clone_from(&state.error);
+                table.consecutive_errors = state.consecutive_errors;
+            }
+            self.catalog.add_table(def.clone())?;
+            self.tables.insert(def.id, table);
+        }
+        if let Some(id) = missing.first() {
+            return Err(EngineError::Recovery(format!(
+                "the checkpoint of epoch {} does not have arrangement {id}, which this version of millstream needs; start \
+                 the version that made the checkpoint",
+                metadata.epoch
+            )));
+        }
+        for def in metadata.catalog.sinks() {
+            self.catalog.add_sink(def.clone())?;
+            let mut sink = Sink::new(def.clone(), &self.tables[&def.input].def, &self.config.pipeline, 1);
+            let error = metadata.sinks.iter().find(|(id, _)| *id == def.id);
+            sink.error = error.and_then(|(_, error)| error.clone());
+            self.sinks.insert(def.id, sink);
+        }
+        // The last id given may belong to what was dropped.
+        self.catalog = metadata.catalog;
+        Ok(())
+    }
+
+    /// A stream table of a checkpoint. If this binary plans it differently, its operators' state is made anew from its
+    /// inputs, and must give the contents that are there.
+    fn restore_stream(
+        &self,
+        def: &TableDef,
+        contents: Contents,
+        take: &mut dyn FnMut(ArrangementId, Law) -> Arrangement,
+    ) -> Result<Table, EngineError> {
+        let TableKind::Stream(stream) = &def.kind else { unreachable!("a stream table") };
+        let planned = self.parts.planner.plan(&def.sql, &self.catalog)?;
+        let Action::CreateStream { graph, .. } = planned.action else {
+            return Err(EngineError::Recovery(format!("cannot plan {} again from its SQL: {}", def.name, def.sql)));
+        };
+        let inputs: Vec<&TableDef> = stream.inputs.iter().map(|id| &self.tables[id].def).collect();
+        if graph.fingerprint() == stream.fingerprint {
+            let flow = TableFlow::new(def.id, &graph, take);
+            return Ok(Table::stream(def.clone(), contents, flow, inputs.into_iter(), take));
+        }
+        tracing::warn!(table = %def.name, "this version plans the table differently: its state is made anew");
+        let flow = TableFlow::new(def.id, &graph, &mut Arrangement::new);
+        let mut table = Table::stream(def.clone(), contents, flow, inputs.into_iter(), take);
+        if table.rebuild(self.contents_of(&stream.inputs)?)? {
+            return Ok(table);
+        }
+        Err(EngineError::Recovery(format!(
+            "this version of millstream computes other contents for stream table {} than those in the checkpoint; go back to \
+             the version that made it, or drop the table there and create it again here",
+            def.name
+        )))
+    }
+}
+
+/// Opens the writer and reads the epoch topic to its end. A folder that does not belong to the log is refused before
+/// that: it must neither fence the process that is at work there nor leave a topic behind.
+fn take_over(
+    config: &EngineConfig,
+    log: &dyn Log,
+    identity: Option<&Identity>,
+    metadata: Option<&Metadata>,
+    shared: &Shared,
+) -> Result<(Box<dyn Writer>, Records), EngineError> {
+    let topic = config.epoch_topic();
+    let from = metadata.map(|metadata| metadata.offset);
+    let first = epochs::read_first(log, &topic, from, shared)?;
+    if let Decision::Refuse(why) = decide(&facts(config, identity, metadata, &first)?) {
+        return Err(EngineError::Recovery(why));
+    }
+    log.make_topic(&TopicSpec { topic: topic.clone(), partitions: 1, replication: None, kind: TopicKind::Epochs })?;
+    let writer = log.writer()?;
+    let records = epochs::read_all(log, &topic, from, shared)?;
+    Ok((writer, records))
+}
+
+fn read_metadata(bytes: &[u8]) -> Result<Metadata, EngineError> {
+    let unreadable = |why: String| {
+        EngineError::Recovery(format!(
+            "cannot read the checkpoint's metadata: {why}; start the version of millstream that wrote it"
+        ))
+    };
+    let metadata: Metadata = serde_json::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
+    if metadata.format != METADATA_FORMAT || metadata.row_format != ROW_FORMAT {
+        return Err(unreadable(format!("its format is {}, its row format {}", metadata.format, metadata.row_format)));
+    }
+    Ok(metadata)
+}
+
+fn facts(
+    config: &EngineConfig,
+    identity: Option<&Identity>,
+    metadata: Option<&Metadata>,
+    records: &Records,
+) -> Result<Facts, EngineError> {
+    let first = match records.first() {
+        None => None,
+        Some((_, bytes)) => {
+            let record = EpochRecord::decode(bytes)?;
+            let hash = EpochRecord::hash(bytes);
+            Some(RecordFacts { incarnation: record.incarnation, epoch: record.epoch.0, hash })
+        }
+    };
+    let checkpoint =
+        metadata.map(|m| RecordFacts { incarnation: m.incarnation.clone(), epoch: m.epoch.0, hash: m.hash.clone() });
+    let (pipeline, topic, identity) = (config.pipeline.clone(), config.epoch_topic(), identity.cloned());
+    Ok(Facts { pipeline, topic, identity, checkpoint, first })
+}

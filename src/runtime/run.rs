@@ -1,0 +1,180 @@
+//! The loop: it gathers records until an epoch is full, processes and commits it, and answers statements in between.
+//!
+//! It ends when it is asked to (after a last epoch and a checkpoint), or by an error, which every other thread can see.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use api::Record;
+use plan::TableId;
+use zset::{Epoch, Offset, Partition};
+
+use crate::ddl::Origin;
+use crate::engine::Position;
+use crate::source::Source;
+use crate::{Engine, EngineError, Phase, Reply, TableView};
+
+/// The longest the loop sleeps.
+const TURN_MAX: Duration = Duration::from_millis(200);
+
+/// An epoch closes when its records have so many bytes of keys and values.
+const EPOCH_BYTES_MAX: usize = 64 << 20;
+
+/// What reaches the loop.
+pub(crate) enum Event {
+    /// Records of a source table.
+    Records { table: TableId, records: Vec<Record> },
+    /// A source's topic has a partition more; its records come later.
+    Partition { table: TableId, partition: Partition, from: Offset },
+    /// A source cannot go on.
+    SourceFailed { table: TableId, message: String },
+    /// Run statements.
+    Execute { text: String, reply: Sender<Result<Vec<Reply>, EngineError>> },
+    /// Look at a table.
+    Read { table: String, reply: Sender<Option<TableView>> },
+    /// Make a checkpoint now.
+    Checkpoint { reply: Sender<Result<Epoch, EngineError>> },
+}
+
+/// Records gathered for the next epoch.
+#[derive(Default)]
+struct Gathered {
+    records: BTreeMap<TableId, Vec<Record>>,
+    count: usize,
+    bytes: usize,
+    closes: Option<Instant>,
+}
+
+impl Engine {
+    /// Runs until it is asked to stop or fails. The phase says which, before this returns.
+    pub fn run(&mut self) -> Result<(), EngineError> {
+        self.shared.publish(|published| published.phase = Phase::Serving);
+        let mut result = self.turn_until_stopped();
+        if let Err(EngineError::Stopped(why)) = &result {
+            tracing::warn!("{why}");
+            result = self.checkpoint_now().map(|_| ());
+        }
+        self.sources.values().for_each(Source::halt);
+        self.sources.clear();
+        let phase = match &result {
+            Ok(()) => Phase::Stopping,
+            Err(EngineError::Fenced(_)) => Phase::Fenced,
+            Err(error) => Phase::Failed(error.to_string()),
+        };
+        self.shared.publish(|published| published.phase = phase);
+        result
+    }
+
+    fn turn_until_stopped(&mut self) -> Result<(), EngineError> {
+        let mut gathered = Gathered::default();
+        while !self.shared.stop_asked() {
+            self.shared.publish(|published| published.turned = Instant::now());
+            let now = Instant::now();
+            let wait = gathered.closes.map_or(TURN_MAX, |closes| closes.saturating_duration_since(now).min(TURN_MAX));
+            match self.events.recv_timeout(wait) {
+                Ok(event) => self.handle_event(event, &mut gathered)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => unreachable!("the engine holds a sender itself"),
+            }
+            let full = gathered.count >= self.config.epoch_rows_max || gathered.bytes >= EPOCH_BYTES_MAX;
+            if full || gathered.closes.is_some_and(|closes| closes <= Instant::now()) {
+                self.epoch(std::mem::take(&mut gathered))?;
+            }
+            self.finish_checkpoint(false)?;
+            if self.last_checkpoint.1.elapsed() >= self.config.checkpoint_interval {
+                self.start_checkpoint()?;
+            }
+        }
+        self.shared.publish(|published| published.phase = Phase::Stopping);
+        if gathered.count > 0 {
+            self.epoch(gathered)?;
+        }
+        self.checkpoint_now().map(|_| ())
+    }
+
+    fn handle_event(&mut self, event: Event, gathered: &mut Gathered) -> Result<(), EngineError> {
+        match event {
+            Event::Records { table, records } => {
+                if let Some(source) = self.sources.get(&table) {
+                    source.taken();
+                    gathered.count += records.len();
+                    gathered.bytes += records.iter().map(bytes_of).sum::<usize>();
+                    gathered.records.entry(table).or_default().extend(records);
+                    gathered.closes.get_or_insert_with(|| Instant::now() + self.config.epoch_interval);
+                }
+                Ok(())
+            }
+            Event::Partition { table, partition, from } => {
+                if self.sources.contains_key(&table) {
+                    self.positions.entry((table, partition)).or_insert_with(|| Position::at(from));
+                    self.publish_status();
+                }
+                Ok(())
+            }
+            // What a table that is gone could not read is nobody's trouble.
+            Event::SourceFailed { table, .. } if !self.sources.contains_key(&table) => Ok(()),
+            Event::SourceFailed { message, .. } => Err(EngineError::Log(message)),
+            Event::Execute { text, reply } => {
+                if gathered.count > 0 {
+                    self.epoch(std::mem::take(gathered))?;
+                }
+                let result = self.execute(&text, Origin::Session);
+                let ended = match &result {
+                    Ok(_) | Err(EngineError::Statement(_)) => Ok(()),
+                    Err(EngineError::Fenced(why)) => Err(EngineError::Fenced(why.clone())),
+                    Err(EngineError::Stopped(why)) => Err(EngineError::Stopped(why.clone())),
+                    Err(error) => Err(EngineError::Log(error.to_string())),
+                };
+                // Whoever asked may be gone; the statement is committed all the same.
+                let _ = reply.send(result);
+                ended
+            }
+            Event::Read { table, reply } => {
+                let _ = reply.send(self.view(&table));
+                Ok(())
+            }
+            Event::Checkpoint { reply } => {
+                let _ = reply.send(self.checkpoint_now());
+                Ok(())
+            }
+        }
+    }
+
+    fn epoch(&mut self, gathered: Gathered) -> Result<(), EngineError> {
+        let began = Instant::now();
+        let timestamp = self.now();
+        let mut staged = self.stage_epoch(gathered.records, timestamp, None)?;
+        self.stage_sinks(&mut staged);
+        let processed = Instant::now();
+        self.commit(staged, None)?;
+        let metrics = &self.shared.metrics;
+        metrics.records_in.inc_by(gathered.count as u64);
+        metrics.bytes_in.inc_by(gathered.bytes as u64);
+        metrics.process_seconds.observe((processed - began).as_secs_f64());
+        metrics.commit_seconds.observe(processed.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// Makes a checkpoint of the last committed epoch, unless there is one, and answers its epoch.
+    pub(crate) fn checkpoint_now(&mut self) -> Result<Epoch, EngineError> {
+        self.finish_checkpoint(true)?;
+        self.start_checkpoint()?;
+        self.finish_checkpoint(true)?;
+        Ok(self.last_checkpoint.0)
+    }
+
+    fn view(&self, name: &str) -> Option<TableView> {
+        let table = self.tables.values().find(|table| table.def.name == name)?;
+        Some(TableView {
+            epoch: self.chain.epoch,
+            def: table.def.clone(),
+            reader: table.contents.reader(),
+            snapshot: table.contents.snapshot(),
+        })
+    }
+}
+
+fn bytes_of(record: &Record) -> usize {
+    record.key.as_ref().map_or(0, bytes::Bytes::len) + record.value.as_ref().map_or(0, bytes::Bytes::len)
+}

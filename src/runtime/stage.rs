@@ -1,0 +1,213 @@
+//! One epoch's work, up to the point where all its output is staged: nothing of it has left the process yet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::{OutRecord, Record};
+use plan::{InputRange, Outcome, SinkId, TableId, TableKind, TableOutcome};
+use zset::{Delta, Digest, RowCodec, TimestampMs};
+
+use crate::dead_letter::{dead_letter, first_chars};
+use crate::sink::Output;
+use crate::table::Refresh;
+use crate::{Engine, EngineError, range};
+
+/// An error in an epoch record has no more characters than this: it may quote a row, and a record has its limit.
+const ERROR_CHARS_MAX: usize = 1000;
+
+/// An epoch whose output is staged.
+#[derive(Default)]
+pub(crate) struct Staged {
+    pub timestamp: TimestampMs,
+    pub inputs: Vec<InputRange>,
+    /// Consolidated, by table; none is empty.
+    pub deltas: BTreeMap<TableId, Delta>,
+    pub outcomes: BTreeMap<TableId, Outcome>,
+    pub dead: Vec<OutRecord>,
+    pub outputs: Vec<(SinkId, Output)>,
+    /// Tables with something staged.
+    pub touched: BTreeSet<TableId>,
+    /// Tables whose refresh failed.
+    failed: BTreeSet<TableId>,
+    /// Tables that were in error and are not any more.
+    healed: BTreeSet<TableId>,
+    pub missing_retractions: u64,
+}
+
+impl Staged {
+    /// Nothing yet.
+    pub fn at(timestamp: TimestampMs) -> Self {
+        Self { timestamp, ..Self::default() }
+    }
+
+    /// Which sink a record of the epoch's transaction comes from, by its place there; `None` if from none.
+    pub fn sink_of(&self, index: usize) -> Option<SinkId> {
+        let mut end = 0;
+        self.outputs.iter().find_map(|(sink, output)| {
+            if let Output::Records(records) = output {
+                end += records.len();
+            }
+            (index < end).then_some(*sink)
+        })
+    }
+
+    /// The outcomes as the record keeps them.
+    pub fn table_outcomes(&self) -> Vec<TableOutcome> {
+        self.outcomes.iter().map(|(&table, outcome)| TableOutcome { table, outcome: outcome.clone() }).collect()
+    }
+}
+
+impl Engine {
+    /// Processes the records of an epoch. `obeyed` are the outcomes of the record that is replayed: a refresh that
+    /// failed then is not tried again.
+    pub(crate) fn stage_epoch(
+        &mut self,
+        input: BTreeMap<TableId, Vec<Record>>,
+        timestamp: TimestampMs,
+        obeyed: Option<&BTreeMap<TableId, Outcome>>,
+    ) -> Result<Staged, EngineError> {
+        let mut staged = Staged::at(timestamp);
+        for (table, mut records) in input {
+            range::put_in_order(&mut records);
+            self.stage_source(&mut staged, table, &records)?;
+        }
+        self.stage_refreshes(&mut staged, obeyed)?;
+        Ok(staged)
+    }
+
+    fn stage_source(&mut self, staged: &mut Staged, id: TableId, records: &[Record]) -> Result<(), EngineError> {
+        let starts = self.positions_of(id).map(|(partition, position)| (partition, position.next)).collect();
+        let mut ranges = range::ranges(id, records, &starts);
+        let at = (self.chain.epoch.next(), staged.timestamp);
+        let Some(table) = self.tables.get_mut(&id) else { return Ok(()) };
+        staged.touched.insert(id);
+        let decoded = table.stage_records(records)?;
+        let source = table.source_def().expect("records are for source tables");
+        for (index, cause) in decoded.dead {
+            let record = &records[index];
+            tracing::warn!(
+                table = %table.def.name, topic = %record.at.topic, partition = %record.at.partition,
+                offset = %record.offset, column = cause.column.as_deref().unwrap_or_default(),
+                "dead letter: {}", cause.reason
+            );
+            if let Some(range) = ranges.iter_mut().find(|range| range.partition == record.at.partition) {
+                range.dead_letters += 1;
+            }
+            staged.dead.push(dead_letter(&table.def.name, &source.dlq_topic, record, cause, at));
+        }
+        staged.missing_retractions += decoded.missing_retractions;
+        staged.inputs.extend(ranges);
+        let codec = RowCodec::new(table.def.columns.schema());
+        staged.keep(id, decoded.delta, &codec, false);
+        Ok(())
+    }
+
+    /// Refreshes every stream table that the staged deltas reach. Ids are in topological order.
+    fn stage_refreshes(
+        &mut self,
+        staged: &mut Staged,
+        obeyed: Option<&BTreeMap<TableId, Outcome>>,
+    ) -> Result<(), EngineError> {
+        let ids: Vec<TableId> = self.tables.keys().copied().collect();
+        for id in ids {
+            let TableKind::Stream(stream) = &self.tables[&id].def.kind else { continue };
+            let sources = stream.inputs.clone();
+            let inputs: BTreeMap<TableId, Delta> =
+                sources.iter().filter_map(|input| Some((*input, staged.deltas.get(input)?.clone()))).collect();
+            let in_error = |input: &TableId| self.tables.get(input).is_some_and(|table| table.error.is_some());
+            let blocked = sources
+                .iter()
+                .find(|input| staged.failed.contains(input) || (in_error(input) && !staged.healed.contains(input)));
+            let blocked = blocked.map(|input| (*input, self.tables[input].def.name.clone()));
+            let healed_above = sources.iter().any(|input| staged.healed.contains(input));
+            let was_in_error = in_error(&id);
+            if let Some((input, name)) = blocked {
+                if !inputs.is_empty() || (staged.failed.contains(&input) && !was_in_error) {
+                    self.stage_failed(staged, id, &inputs, format!("table {name}, which it reads, is in ERROR"));
+                }
+                continue;
+            }
+            if inputs.is_empty() && !(was_in_error && healed_above) {
+                continue;
+            }
+            if let Some(Outcome::Error(error)) = obeyed.and_then(|outcomes| outcomes.get(&id)) {
+                self.stage_failed(staged, id, &inputs, error.clone());
+                continue;
+            }
+            self.stage_refresh(staged, id, inputs, was_in_error)?;
+        }
+        Ok(())
+    }
+
+    fn stage_refresh(
+        &mut self,
+        staged: &mut Staged,
+        id: TableId,
+        inputs: BTreeMap<TableId, Delta>,
+        was_in_error: bool,
+    ) -> Result<(), EngineError> {
+        let table = self.tables.get_mut(&id).expect("the table is there");
+        staged.touched.insert(id);
+        match table.stage_refresh(inputs.clone())? {
+            Refresh::Done(delta) => {
+                if was_in_error {
+                    staged.healed.insert(id);
+                }
+                let codec = RowCodec::new(table.def.columns.schema());
+                staged.keep(id, delta, &codec, was_in_error);
+            }
+            Refresh::Failed(error) => {
+                let error = first_chars(error.to_string(), ERROR_CHARS_MAX);
+                tracing::error!(
+                    table = %table.def.name, epoch = %self.chain.epoch.next(),
+                    "cannot refresh stream table {}: {error}; it keeps its contents and is tried again when its input changes",
+                    table.def.name
+                );
+                self.stage_failed(staged, id, &inputs, error);
+            }
+        }
+        Ok(())
+    }
+
+    fn stage_failed(&mut self, staged: &mut Staged, id: TableId, inputs: &BTreeMap<TableId, Delta>, error: String) {
+        let table = self.tables.get_mut(&id).expect("the table is there");
+        table.stage_waiting(inputs, error.clone());
+        staged.touched.insert(id);
+        staged.failed.insert(id);
+        staged.outcomes.insert(id, Outcome::Error(error));
+    }
+
+    /// What the sinks make of the staged deltas.
+    pub(crate) fn stage_sinks(&self, staged: &mut Staged) {
+        let epoch = self.chain.epoch.next();
+        for (id, sink) in &self.sinks {
+            let Some(delta) = staged.deltas.get(&sink.def.input) else { continue };
+            if sink.error.is_none() {
+                staged.outputs.push((*id, sink.encode(delta, epoch, staged.timestamp, false)));
+            }
+        }
+    }
+}
+
+impl Staged {
+    /// Keeps a table's delta and its digest. A table that did not change is not in the record, unless it must say that
+    /// an error is over.
+    pub fn keep(&mut self, id: TableId, delta: Delta, codec: &RowCodec, always: bool) {
+        if delta.is_empty() && !always {
+            return;
+        }
+        self.outcomes.insert(id, Outcome::Digest(digest(&delta, codec)));
+        if !delta.is_empty() {
+            self.deltas.insert(id, delta);
+        }
+    }
+}
+
+/// The digest of a delta.
+pub(crate) fn digest(delta: &Delta, codec: &RowCodec) -> Digest {
+    let mut digest = Digest::default();
+    let rows = codec.encode_batch(delta.batch());
+    for (row, weight) in rows.iter().zip(delta.weights().values()) {
+        digest.add(row, *weight);
+    }
+    digest
+}

@@ -1,0 +1,249 @@
+//! One table at work: its contents, and what fills them, with what is staged for the epoch in hand.
+//!
+//! A stream table whose refresh fails keeps its last good contents and collects the deltas it could not apply, as
+//! Z-sets: when the bad row is gone they cancel, and one refresh catches up.
+
+use std::collections::BTreeMap;
+
+use api::Record;
+use dataflow::{Contents, FlowError, TableFlow};
+use plan::{SourceDef, TableDef, TableId, TableKind};
+use schemas::{Decoder, RawRecord};
+use state::{Arrangement, ArrangementId, Law, Snapshot, StateError};
+use zset::{Delta, RowBytes, RowCodec, RowError};
+
+use crate::EngineError;
+use crate::dead_letter::Cause;
+
+/// The node number under which a table's uncollected deltas are kept, a slot for each input.
+const PENDING_NODE: u32 = u32::MAX - 1;
+
+/// A table at work.
+pub(crate) struct Table {
+    pub def: TableDef,
+    pub contents: Contents,
+    pub work: Work,
+    /// Why its last refresh failed.
+    pub error: Option<String>,
+    /// How many refreshes in a row failed.
+    pub consecutive_errors: u64,
+    /// What the staged epoch makes of `error`, if it touched the table.
+    staged_error: Option<Option<String>>,
+}
+
+/// What fills a table.
+pub(crate) enum Work {
+    Source(Box<dyn Decoder>),
+    Stream { flow: Box<TableFlow>, pending: BTreeMap<TableId, Pending> },
+}
+
+/// Deltas of one input that could not be applied yet.
+pub(crate) struct Pending {
+    arrangement: Arrangement,
+    codec: RowCodec,
+    clear_on_commit: bool,
+}
+
+/// What a source's records did.
+pub(crate) struct Decoded {
+    pub delta: Delta,
+    /// Which record of the batch is dead, and why; in order.
+    pub dead: Vec<(usize, Cause)>,
+    pub missing_retractions: u64,
+}
+
+/// How a refresh ended.
+pub(crate) enum Refresh {
+    Done(Delta),
+    Failed(RowError),
+}
+
+impl Table {
+    /// A source table over its contents.
+    pub fn source(def: TableDef, source: &SourceDef, contents: Contents) -> Result<Self, EngineError> {
+        let spec = schemas::DecoderSpec {
+            table: &def.name,
+            columns: &def.columns,
+            key: &def.key,
+            envelope: source.envelope,
+            options: &source.options,
+        };
+        let decoder = schemas::decoder(&spec).map_err(|error| {
+            EngineError::Statement(dataflow::StatementError {
+                sqlstate: "22023",
+                message: format!("cannot decode table {}: {error}", def.name),
+                hint: None,
+                position: None,
+            })
+        })?;
+        Ok(Self::new(def, contents, Work::Source(decoder)))
+    }
+
+    /// A stream table over its contents and operators. `inputs` are the tables it reads.
+    pub fn stream<'a>(
+        def: TableDef,
+        contents: Contents,
+        flow: TableFlow,
+        inputs: impl Iterator<Item = &'a TableDef>,
+        arrangement: &mut dyn FnMut(ArrangementId, Law) -> Arrangement,
+    ) -> Self {
+        let pending = inputs
+            .enumerate()
+            .map(|(slot, input)| {
+                let id = ArrangementId { owner: def.id.0, node: PENDING_NODE, slot: slot as u32 };
+                let codec = RowCodec::new(input.columns.schema());
+                (input.id, Pending { arrangement: arrangement(id, Law::Add), codec, clear_on_commit: false })
+            })
+            .collect();
+        Self::new(def, contents, Work::Stream { flow: Box::new(flow), pending })
+    }
+
+    fn new(def: TableDef, contents: Contents, work: Work) -> Self {
+        Self { def, contents, work, error: None, consecutive_errors: 0, staged_error: None }
+    }
+
+    /// Decodes records, in order, and stages what they say.
+    pub fn stage_records(&mut self, records: &[Record]) -> Result<Decoded, EngineError> {
+        let Work::Source(decoder) = &mut self.work else { unreachable!("records are for source tables") };
+        let raw: Vec<RawRecord<'_>> =
+            records.iter().map(|r| RawRecord { key: r.key.as_deref(), value: r.value.as_deref() }).collect();
+        let decoded = decoder.decode(&raw);
+        for warning in decoder.warnings() {
+            tracing::warn!(table = %self.def.name, "{warning}");
+        }
+        let applied = self.contents.apply_changes(&decoded.changes)?;
+        let mut dead: Vec<(usize, Cause)> = decoded
+            .dead
+            .into_iter()
+            .map(|letter| (letter.record as usize, Cause { column: letter.column, reason: letter.reason }))
+            .collect();
+        dead.extend(applied.unresolved.iter().map(|&(record, column)| {
+            let column = self.def.columns.0[column as usize].name.clone();
+            let reason = format!(
+                "column \"{column}\" was not sent because it did not change (an unavailable TOAST value), and the table \
+                 has no row of this key to take it from; update the row at its source, or take a new snapshot"
+            );
+            (record as usize, Cause { column: Some(column), reason })
+        }));
+        dead.sort_by_key(|(record, _)| *record);
+        dead.dedup_by_key(|(record, _)| *record);
+        Ok(Decoded { delta: applied.delta, dead, missing_retractions: applied.missing_retractions })
+    }
+
+    /// Refreshes a stream table by its inputs' deltas and what it could not apply before, and stages the result.
+    pub fn stage_refresh(&mut self, mut inputs: BTreeMap<TableId, Delta>) -> Result<Refresh, EngineError> {
+        let Work::Stream { flow, pending } = &mut self.work else { unreachable!("only stream tables refresh") };
+        if self.error.is_some() {
+            for (table, waiting) in pending.iter() {
+                let schema = waiting.codec.schema().clone();
+                let mut parts = waiting.read()?;
+                parts.extend(inputs.remove(table));
+                inputs.insert(*table, Delta::sum(schema, &parts));
+            }
+        }
+        let failed = match flow.step(&inputs) {
+            Ok(delta) => match self.contents.apply_delta(&delta) {
+                Ok(()) => {
+                    pending.values_mut().for_each(|waiting| waiting.clear_on_commit = self.error.is_some());
+                    self.staged_error = Some(None);
+                    return Ok(Refresh::Done(delta));
+                }
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        match failed {
+            FlowError::Row(error) => {
+                flow.discard();
+                self.contents.discard();
+                Ok(Refresh::Failed(error))
+            }
+            other => Err(other.into()),
+        }
+    }
+
+    /// Makes the operators' state anew from all that the inputs hold, except what waits. Whether it gives the contents
+    /// that are there.
+    pub fn rebuild(&mut self, mut inputs: BTreeMap<TableId, Delta>) -> Result<bool, EngineError> {
+        let Work::Stream { flow, pending } = &mut self.work else { unreachable!("only stream tables have operators") };
+        for (table, waiting) in pending.iter() {
+            let mut parts: Vec<Delta> = waiting.read()?.iter().map(Delta::negated).collect();
+            parts.extend(inputs.remove(table));
+            inputs.insert(*table, Delta::sum(waiting.codec.schema().clone(), &parts));
+        }
+        let rebuilt = flow.step(&inputs)?;
+        flow.commit();
+        let mut parts = self.contents.read(&self.contents.snapshot()).collect::<Result<Vec<_>, _>>()?;
+        parts.push(rebuilt.negated());
+        let schema = self.def.columns.schema();
+        let difference = Delta::sum(schema.clone(), &parts);
+        Ok(zset::consolidate(&difference, &RowCodec::new(schema)).is_empty())
+    }
+
+    /// Keeps deltas that cannot be applied now, because of an error here or upstream.
+    pub fn stage_waiting(&mut self, inputs: &BTreeMap<TableId, Delta>, error: String) {
+        let Work::Stream { pending, .. } = &mut self.work else { unreachable!("only stream tables wait") };
+        for (table, delta) in inputs {
+            let Some(waiting) = pending.get_mut(table) else { continue };
+            let keys = waiting.codec.encode_batch(delta.batch());
+            let rows: RowBytes = (0..delta.len()).map(|_| [].as_slice()).collect();
+            waiting.arrangement.stage(&keys, &rows, delta.weights().values());
+        }
+        self.staged_error = Some(Some(error));
+    }
+
+    /// Makes what is staged so.
+    pub fn commit(&mut self) {
+        self.contents.commit();
+        if let Work::Stream { flow, pending } = &mut self.work {
+            flow.commit();
+            for waiting in pending.values_mut() {
+                if std::mem::take(&mut waiting.clear_on_commit) {
+                    waiting.arrangement = Arrangement::new(waiting.arrangement.id(), Law::Add);
+                }
+                waiting.arrangement.commit();
+            }
+        }
+        match self.staged_error.take() {
+            Some(Some(error)) => {
+                self.error = Some(error);
+                self.consecutive_errors += 1;
+            }
+            Some(None) => {
+                self.error = None;
+                self.consecutive_errors = 0;
+            }
+            None => {}
+        }
+    }
+
+    /// The source's definition; `None` for a stream table.
+    pub fn source_def(&self) -> Option<&SourceDef> {
+        match &self.def.kind {
+            TableKind::Source(source) => Some(source),
+            TableKind::Stream(_) => None,
+        }
+    }
+
+    /// The committed state: what a checkpoint keeps of it.
+    pub fn snapshots(&self) -> Vec<(ArrangementId, Snapshot)> {
+        let mut all = vec![self.contents.arrangement()];
+        if let Work::Stream { flow, pending } = &self.work {
+            all.extend(flow.arrangements());
+            all.extend(pending.values().map(|waiting| &waiting.arrangement));
+        }
+        all.into_iter().map(|arrangement| (arrangement.id(), arrangement.committed())).collect()
+    }
+}
+
+impl Pending {
+    /// What waits.
+    fn read(&self) -> Result<Vec<Delta>, StateError> {
+        let mut parts = Vec::new();
+        for entries in self.arrangement.committed().scan(16 * 1024) {
+            let entries = entries?;
+            parts.push(Delta::new(self.codec.decode_batch(entries.keys.iter()), entries.weights.into()));
+        }
+        Ok(parts)
+    }
+}

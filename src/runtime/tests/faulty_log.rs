@@ -1,0 +1,160 @@
+//! A log that does what it is told to: it aborts, refuses, dies, forges. Otherwise it is the embedded log.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use api::{
+    Bounds, CommitError, Log, LogError, OutRecord, Reader, Record, TopicInfo, TopicPartition, TopicSpec, Writer,
+};
+use local::LocalLog;
+use zset::{Offset, TimestampMs};
+
+/// What a commit does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It is aborted.
+    Abort,
+    /// It does not happen, and nobody knows.
+    DieBefore,
+    /// It happens, and nobody knows.
+    DieAfter,
+}
+
+type Forge = Box<dyn Fn(&mut Record) + Send + Sync>;
+type Refuse = Box<dyn Fn(&OutRecord) -> bool + Send + Sync>;
+
+/// What is to go wrong, and what was tried.
+#[derive(Default)]
+pub struct Faults {
+    /// Of the next commits, one each.
+    pub commits: Mutex<VecDeque<Fault>>,
+    /// Every commit is aborted.
+    pub away: Mutex<bool>,
+    /// Records that are refused.
+    pub refuse: Mutex<Option<Refuse>>,
+    /// What becomes of a record that is read.
+    pub forge: Mutex<Option<Forge>>,
+    /// Topics that show fewer partitions than they have.
+    pub shown: Mutex<BTreeMap<String, u32>>,
+    /// The records of every commit that was tried.
+    pub tried: Mutex<Vec<Vec<OutRecord>>>,
+}
+
+#[derive(Clone)]
+pub struct FaultyLog {
+    pub inner: LocalLog,
+    pub faults: Arc<Faults>,
+}
+
+impl FaultyLog {
+    pub fn open(dir: &Path) -> Self {
+        Self { inner: LocalLog::open(dir).unwrap(), faults: Arc::default() }
+    }
+
+    fn shown(&self, mut info: TopicInfo) -> TopicInfo {
+        if let Some(shown) = self.faults.shown.lock().unwrap().get(&info.topic) {
+            info.partitions = *shown;
+        }
+        info
+    }
+}
+
+impl Log for FaultyLog {
+    fn name(&self) -> String {
+        self.inner.name()
+    }
+
+    fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
+        self.inner.topics()
+    }
+
+    fn topic(&self, topic: &str) -> Result<Option<TopicInfo>, LogError> {
+        Ok(self.inner.topic(topic)?.map(|info| self.shown(info)))
+    }
+
+    fn make_topic(&self, spec: &TopicSpec) -> Result<TopicInfo, LogError> {
+        Ok(self.shown(self.inner.make_topic(spec)?))
+    }
+
+    fn bounds(&self, at: &TopicPartition) -> Result<Bounds, LogError> {
+        self.inner.bounds(at)
+    }
+
+    fn offset_at(&self, at: &TopicPartition, time: TimestampMs) -> Result<Offset, LogError> {
+        self.inner.offset_at(at, time)
+    }
+
+    fn trim(&self, at: &TopicPartition, below: Offset) -> Result<(), LogError> {
+        self.inner.trim(at, below)
+    }
+
+    fn append(&self, records: &[OutRecord]) -> Result<Vec<Offset>, LogError> {
+        self.inner.append(records)
+    }
+
+    fn reader(&self) -> Result<Box<dyn Reader>, LogError> {
+        Ok(Box::new(FaultyReader { inner: self.inner.reader()?, faults: Arc::clone(&self.faults) }))
+    }
+
+    fn writer(&self) -> Result<Box<dyn Writer>, LogError> {
+        Ok(Box::new(FaultyWriter { inner: self.inner.writer()?, faults: Arc::clone(&self.faults) }))
+    }
+}
+
+struct FaultyReader {
+    inner: Box<dyn Reader>,
+    faults: Arc<Faults>,
+}
+
+impl Reader for FaultyReader {
+    fn assign(&mut self, at: &TopicPartition, offset: Offset) -> Result<(), LogError> {
+        self.inner.assign(at, offset)
+    }
+
+    fn unassign(&mut self, at: &TopicPartition) -> Result<(), LogError> {
+        self.inner.unassign(at)
+    }
+
+    fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Record>, LogError> {
+        let mut records = self.inner.poll(max, wait)?;
+        if let Some(forge) = self.faults.forge.lock().unwrap().as_ref() {
+            records.iter_mut().for_each(forge);
+        }
+        Ok(records)
+    }
+
+    fn at_end(&mut self, at: &TopicPartition) -> Result<bool, LogError> {
+        self.inner.at_end(at)
+    }
+}
+
+struct FaultyWriter {
+    inner: Box<dyn Writer>,
+    faults: Arc<Faults>,
+}
+
+impl Writer for FaultyWriter {
+    fn commit(&mut self, records: &[OutRecord]) -> Result<Vec<Offset>, CommitError> {
+        self.faults.tried.lock().unwrap().push(records.to_vec());
+        if *self.faults.away.lock().unwrap() {
+            return Err(CommitError::Aborted("the broker is away".into()));
+        }
+        if let Some(refuse) = self.faults.refuse.lock().unwrap().as_ref()
+            && let Some(index) = records.iter().position(refuse)
+        {
+            let topic = records[index].to.topic.to_string();
+            return Err(CommitError::Refused { index, topic, reason: "it is not wanted".into() });
+        }
+        match self.faults.commits.lock().unwrap().pop_front() {
+            None => self.inner.commit(records),
+            Some(Fault::Abort) => Err(CommitError::Aborted("as it was told".into())),
+            Some(Fault::DieBefore) => Err(CommitError::InDoubt("it died before".into())),
+            Some(Fault::DieAfter) => {
+                self.inner.commit(records)?;
+                Err(CommitError::InDoubt("it died after".into()))
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Recovery: what is found is either continued exactly or refused, saying what, where, and what to do.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use api::{Log, Record};
+use bytes::Bytes;
+use zset::{Epoch, Offset, TimestampMs};
+
+use super::world::{Between, Running, T, World, append, at, put, read};
+use crate::Phase;
+
+const SUM: &str = "CREATE STREAM TABLE s AS SELECT sum(a + b) AS v, count(*) AS n FROM t;";
+
+/// Three epochs of one record each, after `T` and `SUM`.
+fn filled(world: &World) -> Running {
+    let running = world.start();
+    running.sql(&format!("{T}{SUM}"));
+    (1..=3).for_each(|id| running.feed("t", &[put(id, id, 10)]));
+    running
+}
+
+fn forge(world: &World, forge: impl Fn(&mut Record) + Send + Sync + 'static) {
+    *world.log.faults.forge.lock().unwrap() = Some(Box::new(forge));
+}
+
+fn sum_of(running: &Running) -> String {
+    running.rows("s").into_keys().next().unwrap()
+}
+
+#[test]
+fn replay_comes_to_the_same() {
+    let world = World::new();
+    let running = filled(&world);
+    let (epoch, time) = running.handle.shared().epoch();
+    running.crash();
+    let engine = world.open().unwrap();
+    assert_eq!((engine.chain.epoch, engine.chain.timestamp), (epoch, time), "as if it had not ended");
+    assert_eq!(engine.last_checkpoint.0, Epoch(0), "all of it was replayed");
+    drop(engine);
+    let running = world.start();
+    assert_eq!(sum_of(&running), r#"{"v":36,"n":3}"#);
+    assert_eq!(running.handle.shared().epoch().0, epoch, "without input no epoch");
+}
+
+#[test]
+fn a_start_after_a_stop_replays_nothing() {
+    let world = World::new();
+    let running = filled(&world);
+    running.stop().unwrap();
+    let engine = world.open().unwrap();
+    assert_eq!(engine.last_checkpoint.0, engine.chain.epoch);
+}
+
+#[test]
+fn another_digest_stops_replay() {
+    let mut world = World::new();
+    filled(&world).crash();
+    world.update("a + b", "a - b");
+    let why = world.refusal();
+    assert!(why.contains("came to something else") && why.contains("s: was Some(Digest"), "{why}");
+    world.update("a + b", "b + a");
+    assert_eq!(sum_of(&world.start()), r#"{"v":36,"n":3}"#, "another plan with the same result is fine");
+}
+
+#[test]
+fn a_source_record_that_changed_stops_replay() {
+    let world = World::new();
+    filled(&world).crash();
+    forge(&world, |record| {
+        if &*record.at.topic == "t" && record.offset == Offset(1) {
+            record.value = put(2, 2, 11).1.map(Bytes::from);
+        }
+    });
+    let why = world.refusal();
+    assert!(why.contains("topic \"t\" partition 0 offsets 1 to 2 is not what it was"), "{why}");
+    assert!(why.contains("--data"), "it says what to do: {why}");
+}
+
+#[test]
+fn a_source_that_is_trimmed_stops_replay() {
+    let world = World::new();
+    filled(&world).crash();
+    world.log.trim(&at("t", 0), Offset(2)).unwrap();
+    let why = world.refusal();
+    assert!(why.contains("topic \"t\" partition 0 offsets 0 to 1"), "{why}");
+    assert!(why.contains("holds offsets 2 to 3") && why.contains("--data"), "{why}");
+}
+
+#[test]
+fn a_source_that_expired_behind_the_position_is_fine() {
+    let world = World::new();
+    filled(&world).stop().unwrap();
+    world.log.trim(&at("t", 0), Offset(3)).unwrap();
+    let running = world.start();
+    running.feed("t", &[put(4, 4, 10)]);
+    assert_eq!(sum_of(&running), r#"{"v":50,"n":4}"#);
+}
+
+#[test]
+fn a_source_that_expired_past_the_position_is_refused() {
+    let world = World::new();
+    filled(&world).stop().unwrap();
+    append(&world.log, "t", 0, &[put(4, 4, 10), put(5, 5, 10)]);
+    world.log.trim(&at("t", 0), Offset(4)).unwrap();
+    let why = world.refusal();
+    assert!(why.contains("topic \"t\" partition 0 from offset 3") && why.contains("4 to 5"), "{why}");
+}
+
+#[test]
+fn a_source_made_anew_is_refused_though_nothing_is_replayed() {
+    let world = World::new();
+    filled(&world).stop().unwrap();
+    forge(&world, |record| {
+        if &*record.at.topic == "t" {
+            record.timestamp = TimestampMs(record.timestamp.0 + 1);
+        }
+    });
+    let why = world.refusal();
+    assert!(why.contains("topic \"t\" partition 0 was deleted and made anew") && why.contains("offset 2"), "{why}");
+}
+
+#[test]
+fn an_epoch_record_that_changed_breaks_the_chain() {
+    let world = World::new();
+    filled(&world).crash();
+    forge(&world, |record| {
+        if &*record.at.topic == "p.epochs" && record.offset == Offset(3) {
+            let text = String::from_utf8(record.value.take().unwrap().to_vec()).unwrap();
+            record.value = Some(Bytes::from(text.replace("\"timestamp\":1", "\"timestamp\":2")));
+        }
+    });
+    let why = world.refusal();
+    assert!(why.contains("\"p.epochs\" is broken at offset 4"), "{why}");
+}
+
+#[test]
+fn a_field_that_is_not_known_is_refused() {
+    let world = World::new();
+    filled(&world).crash();
+    forge(&world, |record| {
+        if &*record.at.topic == "p.epochs" {
+            let text = String::from_utf8(record.value.take().unwrap().to_vec()).unwrap();
+            record.value = Some(Bytes::from(text.replacen('{', "{\"news\":1,", 1)));
+        }
+    });
+    assert!(world.refusal().contains("unknown field `news`"), "{}", world.refusal());
+}
+
+#[test]
+fn a_folder_of_another_log_is_refused_and_fences_nobody() {
+    let (mine, other) = (World::new(), World::new());
+    filled(&mine).stop().unwrap();
+    let running = filled(&other);
+    let stray = World { log: other.log.clone(), ..mine };
+    assert!(stray.refusal().contains("another log"), "{}", stray.refusal());
+    running.feed("t", &[put(9, 9, 9)]);
+    assert_eq!(running.handle.shared().phase(), Phase::Serving, "it was not fenced");
+    let empty = World { log: other.log.clone(), ..World::new() };
+    assert!(empty.refusal().contains("data folder is empty"), "{}", empty.refusal());
+    running.feed("t", &[put(10, 9, 9)]);
+    running.stop().unwrap();
+}
+
+#[test]
+fn a_folder_is_refused_on_an_empty_log_and_leaves_nothing_there() {
+    for between in [Between::Stop, Between::Crash] {
+        let (mine, other) = (World::new(), World::new());
+        let running = filled(&mine);
+        match between {
+            Between::Crash => running.crash(),
+            _ => running.stop().unwrap(),
+        }
+        let stray = World { log: other.log.clone(), ..mine };
+        assert!(stray.refusal().contains("has no records"), "{}", stray.refusal());
+        assert!(other.log.topics().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_folder_of_another_pipeline_is_refused() {
+    let mut world = World::new();
+    filled(&world).stop().unwrap();
+    world.config.pipeline = "q".to_string();
+    assert!(world.refusal().contains("belongs to pipeline \"p\""), "{}", world.refusal());
+}
+
+fn checkpoints(world: &World) -> Vec<(u64, PathBuf)> {
+    let entries = fs::read_dir(world.data().join("state/checkpoints")).unwrap();
+    let named = |path: PathBuf| (path.file_name().unwrap().to_str().unwrap().parse().unwrap(), path);
+    let mut all: Vec<(u64, PathBuf)> = entries.map(|entry| named(entry.unwrap().path())).collect();
+    all.sort();
+    all
+}
+
+/// Cuts the manifest of a checkpoint. (Not its tables: they are links to the files of the one before.)
+fn tear(checkpoint: &Path) {
+    let manifest = fs::OpenOptions::new().write(true).open(checkpoint.join("manifest.json")).unwrap();
+    let length = manifest.metadata().unwrap().len();
+    manifest.set_len(length / 2).unwrap();
+}
+
+#[test]
+fn a_torn_checkpoint_is_skipped_for_the_older_one_and_its_records_are_there() {
+    let world = World::new();
+    let mut running = filled(&world);
+    for id in 4..=8 {
+        running.handle.checkpoint().unwrap();
+        running.feed("t", &[put(id, id, 10)]);
+    }
+    for expected in [r#"{"v":116,"n":8}"#, r#"{"v":135,"n":9}"#] {
+        let kept = checkpoints(&world);
+        assert_eq!(kept.len(), 2, "{kept:?}");
+        let first = read(&world.log, "p.epochs", 0)[0].offset;
+        assert_eq!(first, Offset(kept[0].0 as i64), "records below the older checkpoint are deleted, others kept");
+        running.crash();
+        tear(&kept[1].1);
+        let engine = world.open().unwrap();
+        assert_eq!(engine.last_checkpoint.0, Epoch(kept[0].0));
+        drop(engine);
+        running = world.start();
+        assert_eq!(sum_of(&running), expected);
+        running.handle.checkpoint().unwrap();
+        running.feed("t", &[put(9, 9, 10)]);
+        running.handle.checkpoint().unwrap();
+    }
+    running.crash();
+    checkpoints(&world).iter().for_each(|(_, path)| tear(path));
+    assert!(world.refusal().contains("no whole checkpoint"), "{}", world.refusal());
+}
+
+#[test]
+fn a_checkpoint_without_its_records_is_refused() {
+    let world = World::new();
+    let running = filled(&world);
+    running.handle.checkpoint().unwrap();
+    running.crash();
+    let end = world.log.bounds(&at("p.epochs", 0)).unwrap().high;
+    world.log.trim(&at("p.epochs", 0), end).unwrap();
+    assert!(world.refusal().contains("they were deleted"), "{}", world.refusal());
+}

@@ -1,0 +1,62 @@
+//! Sources: what of a topic is read, and when an epoch closes.
+
+use std::time::{Duration, Instant};
+
+use api::Log;
+use zset::{Offset, Partition};
+
+use super::world::{Between, DEADLINE, T, World, append, at, make_topic, put};
+
+/// Waits until a partition is read to its end.
+fn wait(running: &super::world::Running, partition: u32) {
+    let end = running.log.bounds(&at("t", partition)).unwrap().high;
+    let there = running.handle.shared().wait_position("t", Partition(partition as i32), end, Instant::now() + DEADLINE);
+    assert!(there, "partition {partition} is read to {end}");
+}
+
+#[test]
+fn partitions_that_come_later_are_read_from_their_first_record() {
+    for between in [Between::Nothing, Between::Crash, Between::Stop] {
+        let world = World::new();
+        make_topic(&world.log, "t", 3);
+        world.log.faults.shown.lock().unwrap().insert("t".to_string(), 1);
+        let mut running = world.start();
+        running.sql(&T.replace("'upsert'", "'upsert', start = 'latest'"));
+        append(&world.log, "t", 0, &[put(1, 1, 1)]);
+        wait(&running, 0);
+        // Of the two that are new only the last has a record.
+        append(&world.log, "t", 2, &[put(2, 2, 2), put(3, 3, 3)]);
+        world.log.faults.shown.lock().unwrap().clear();
+        wait(&running, 2);
+        assert_eq!(running.rows("t").len(), 3);
+        running = world.again(running, between);
+        append(&world.log, "t", 1, &[put(4, 4, 4)]);
+        append(&world.log, "t", 2, &[put(5, 5, 5)]);
+        wait(&running, 1);
+        wait(&running, 2);
+        assert_eq!(running.rows("t").len(), 5);
+        running = world.again(running, between);
+        assert_eq!(running.rows("t").len(), 5);
+        let positions = running.handle.shared().sources();
+        let positions: Vec<Offset> = positions.into_values().map(|status| status.position).collect();
+        assert_eq!(positions, [Offset(1), Offset(1), Offset(3)]);
+    }
+}
+
+#[test]
+fn a_full_epoch_closes_before_its_time() {
+    let mut world = World::new();
+    world.config.epoch_interval = Duration::from_secs(3600);
+    world.config.epoch_rows_max = 3;
+    let running = world.start();
+    running.sql(T);
+    running.feed("t", &[put(1, 1, 1), put(2, 2, 2), put(3, 3, 3)]);
+    assert_eq!(running.rows("t").len(), 3);
+    // One that is not full is finished by a statement, and by the end.
+    append(&world.log, "t", 0, &[put(4, 4, 4)]);
+    running.stop().unwrap();
+    world.config.epoch_interval = Duration::from_millis(1);
+    let running = world.start();
+    running.settle("t");
+    assert_eq!(running.rows("t").len(), 4);
+}

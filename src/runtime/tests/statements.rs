@@ -1,0 +1,109 @@
+//! Statements: each is an epoch, replayed like any other; one that fails leaves nothing and stops nobody.
+
+use super::world::{Between, T, World, put};
+use crate::run::Event;
+use crate::{EngineError, Phase};
+use plan::TableId;
+
+#[test]
+fn a_name_made_again_is_another_table() {
+    for between in [Between::Nothing, Between::Crash, Between::Stop] {
+        let world = World::new();
+        let mut running = world.start();
+        running.sql(T);
+        running.sql("CREATE STREAM TABLE v AS SELECT sum(a) AS x FROM t");
+        running.feed("t", &[put(1, 3, 4)]);
+        running.sql("DROP TABLE t CASCADE");
+        running = world.again(running, Between::Nothing);
+        running.sql(&T.replace("a INT, b INT", "b INT"));
+        running.sql("CREATE STREAM TABLE v AS SELECT sum(b) AS y FROM t");
+        // The table that was the first is gone: a crash is told of by the second.
+        running = match between {
+            Between::Crash => {
+                let id = TableId(3);
+                running.handle.events.send(Event::SourceFailed { table: id, message: "a crash".into() }).unwrap();
+                assert!(running.end().1.is_err());
+                world.start()
+            }
+            other => world.again(running, other),
+        };
+        running.settle("t");
+        assert_eq!(running.rows("t").into_keys().collect::<Vec<_>>(), [r#"{"id":1,"b":4}"#]);
+        assert_eq!(running.rows("v").into_keys().collect::<Vec<_>>(), [r#"{"y":4}"#]);
+        running.sql("CREATE STREAM TABLE w AS SELECT y FROM v");
+        assert_eq!(running.show("TABLES").len(), 3);
+    }
+}
+
+#[test]
+fn a_drop_with_cascade_is_replayed() {
+    let world = World::new();
+    let running = world.start();
+    running.sql(T);
+    running.sql(
+        "CREATE STREAM TABLE v AS SELECT id, a FROM t; CREATE STREAM TABLE w AS SELECT count(*) AS n FROM v;
+         CREATE STREAM TABLE other AS SELECT count(*) AS n FROM t;
+         CREATE SINK s FROM v WITH (connector = 'log', topic = 's', format = 'json', envelope = 'upsert')",
+    );
+    assert_eq!(running.refusal("DROP STREAM TABLE v").sqlstate(), "2BP01");
+    running.feed("t", &[put(1, 1, 1)]);
+    running.sql("DROP STREAM TABLE v CASCADE");
+    running.feed("t", &[put(2, 1, 1)]);
+    let running = world.again(running, Between::Crash);
+    assert_eq!(running.show("TABLES").into_keys().collect::<Vec<_>>(), ["other", "t"]);
+    assert!(running.show("SINKS").is_empty());
+    assert_eq!(running.rows("other").into_keys().collect::<Vec<_>>(), [r#"{"n":2}"#]);
+}
+
+#[test]
+fn a_table_made_over_data_starts_complete_also_in_replay() {
+    let world = World::new();
+    let running = world.start();
+    running.sql(T);
+    running.feed("t", &[put(1, 1, 1), put(2, 2, 2)]);
+    running.sql("CREATE STREAM TABLE v AS SELECT sum(a) AS a FROM t");
+    running.feed("t", &[put(3, 3, 3)]);
+    let running = world.again(running, Between::Crash);
+    assert_eq!(running.rows("v").into_keys().collect::<Vec<_>>(), [r#"{"a":6}"#]);
+}
+
+#[test]
+fn a_statement_that_the_log_refuses_stops_nobody() {
+    let world = World::new();
+    let running = world.start();
+    running.sql(T);
+    running.sql("CREATE STREAM TABLE v AS SELECT id, a FROM t");
+    let sink =
+        "CREATE SINK s FROM v WITH (connector = 'log', topic = 'no/topic', format = 'json', envelope = 'upsert')";
+    for text in [&T.replace("TABLE t", "TABLE u").replace("'t'", "'no/topic'"), sink] {
+        assert!(matches!(running.refusal(text), EngineError::Statement(_)));
+    }
+    running.feed("t", &[put(1, 1, 1)]);
+    assert_eq!(running.rows("v").len(), 1);
+    assert_eq!(running.show("TABLES").len(), 2);
+    running.stop().unwrap();
+}
+
+#[test]
+fn what_a_dropped_table_could_not_read_is_nobodys_trouble() {
+    let world = World::new();
+    let running = world.start();
+    running.sql(T);
+    running.sql("DROP TABLE t");
+    running.handle.events.send(Event::SourceFailed { table: TableId(1), message: "gone".into() }).unwrap();
+    running.handle.events.send(Event::Records { table: TableId(1), records: Vec::new() }).unwrap();
+    assert!(running.show("TABLES").is_empty());
+    assert_eq!(running.handle.shared().phase(), Phase::Serving);
+}
+
+#[test]
+fn files_only_build_up() {
+    let world = World::new();
+    let mut engine = world.open().unwrap();
+    engine.apply_file(T).unwrap();
+    let notices = engine.apply_file(T).unwrap().remove(0).notices;
+    assert!(notices[0].contains("already exists"), "{notices:?}");
+    for text in ["DROP TABLE t", "SHOW TABLES", &T.replace("b INT", "b BIGINT")] {
+        assert_eq!(engine.apply_file(text).expect_err(text).exit_code(), 2);
+    }
+}

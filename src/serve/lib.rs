@@ -1,0 +1,30 @@
+//! What other processes see of a pipeline, over HTTP: its health, its metrics, the topics of its log, and a door for SQL.
+//!
+//! It answers from the moment it listens, long before recovery is done: what is not there yet answers 503 and says what
+//! the process is doing. Nothing here holds up the engine's loop: what blocks runs on threads of its own.
+//!
+//! | path | what |
+//! |---|---|
+//! | `GET /healthz` | 200 while the loop turns |
+//! | `GET /readyz` | 200 when recovered and serving |
+//! | `GET /metrics` | all metrics, for Prometheus |
+//! | `GET /topics` | the topics, a JSON line each |
+//! | `GET /topics/T?partition=&from=&max=` | records, a JSON line each (see `line`) |
+//! | `POST /topics/T?partition=&partitions=` | records to be written, all or none |
+//! | `POST /sql` | statements; the door until the PostgreSQL protocol comes |
+
+mod door;
+mod error;
+mod health;
+mod line;
+mod read;
+mod router;
+mod sql;
+mod write;
+
+pub use door::{Door, LogDoor};
+pub use router::{BODY_BYTES_MAX, listen};
+pub use write::{WriteError, WriteOptions, write_lines};
+
+#[cfg(test)]
+mod tests;
