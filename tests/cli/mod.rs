@@ -1,0 +1,8 @@
+//! The binary as a user has it: flags, exit codes, the ready line, the topics' door, the demo.
+
+mod check;
+mod codes;
+mod demo;
+mod run;
+mod support;
+mod topic;

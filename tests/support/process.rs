@@ -1,0 +1,72 @@
+//! The binary as a process: started, asked, killed.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// A running `millstream run`, killed when it goes out of scope.
+pub struct Process {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Process {
+    /// Starts `millstream` with arguments; its standard error goes to a file, appended.
+    pub fn start(arguments: &[&str], log: &Path) -> Self {
+        let errors = std::fs::File::options().create(true).append(true).open(log).expect("a log file can be made");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_millstream"))
+            .args(arguments)
+            .env_remove("MILLSTREAM_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn()
+            .expect("the binary starts");
+        let out = child.stdout.take().expect("its output is piped");
+        let (send, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// Waits for the ready line; the address of its HTTP listener. `None` if it ends before.
+    pub fn ready(&self, deadline: Duration) -> Option<String> {
+        match self.lines.recv_timeout(deadline) {
+            Ok(line) => {
+                assert!(line.starts_with("millstream ready "), "the first line says it is ready: {line}");
+                let http = line.split_whitespace().find_map(|word| word.strip_prefix("http="));
+                Some(http.expect("it listens on HTTP").to_string())
+            }
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("not ready after {deadline:?}"),
+        }
+    }
+
+    /// Kills it, as a power cut would.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Asks it to end (SIGTERM) and waits; its exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill is there");
+        assert!(sent.success(), "the signal is sent");
+        self.child.wait().expect("it ends").code()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
