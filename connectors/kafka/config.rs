@@ -62,7 +62,7 @@ const READ: &[(&str, &str)] = &[
     ("isolation.level", "read_committed"),
     ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),
-    ("auto.offset.reset", "earliest"),
+    ("auto.offset.reset", "error"),
     ("enable.partition.eof", "true"),
     ("check.crcs", "true"),
     ("fetch.wait.max.ms", "100"),

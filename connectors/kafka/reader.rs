@@ -358,3 +358,24 @@ impl Reader for KafkaReader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use api::Log;
+
+    use super::*;
+    use crate::against_kafka::support::{brokers, config, log_and_topic, records};
+
+    /// librdkafka does not say of which topic it met the end: partitions of the same number are all told.
+    #[test]
+    fn the_end_of_another_topic_is_only_a_hint() {
+        let (log, at) = log_and_topic("hint");
+        log.append(&records(&at, "a", 5)).unwrap();
+        let config = config(&brokers(), "hint");
+        let mut reader = KafkaReader::open(&config, Arc::new(Meta::open(&config).unwrap())).unwrap();
+        reader.assign(&at, Offset(0)).unwrap();
+        reader.heed(&KafkaError::PartitionEOF(0));
+        assert!(!reader.at_end(&at).unwrap(), "five records are ahead");
+    }
+}

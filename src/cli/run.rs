@@ -84,14 +84,13 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         ));
     }
     let files = files::read(&args.files)?;
-    let embedded = args.kafka.is_none();
     let engine = EngineConfig {
         pipeline: args.pipeline,
         epoch_interval: args.epoch_interval,
         epoch_rows_max: EPOCH_ROWS_MAX,
         checkpoint_interval: args.checkpoint_interval,
         checkpoints_kept: args.checkpoints_kept as usize,
-        make_source_topics: embedded,
+        brokers: args.kafka.clone(),
     };
     let settings = Settings { data: args.data, kafka: args.kafka, http_listen: vec![args.http_listen], engine };
     let process = Process::start(settings, &files, Shared::ask_to_stop)?;

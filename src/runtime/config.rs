@@ -21,8 +21,8 @@ pub struct EngineConfig {
     pub checkpoint_interval: Duration,
     /// How many checkpoints are kept.
     pub checkpoints_kept: usize,
-    /// Whether a source's missing topic is made without being asked for (`partitions`): so on the embedded log.
-    pub make_source_topics: bool,
+    /// The brokers of the pipeline's log; `None`: the embedded log, on which a source's missing topic is made unasked.
+    pub brokers: Option<String>,
 }
 
 impl EngineConfig {

@@ -16,7 +16,7 @@ use crate::sink::Sink;
 use crate::source::Source;
 use crate::stage::Staged;
 use crate::table::{Refresh, Table};
-use crate::{Engine, EngineError, Reply};
+use crate::{Engine, EngineError, Reply, cluster};
 
 /// Where a text of statements comes from: files may only build up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +94,7 @@ impl Engine {
     fn create_source(&mut self, mut def: TableDef) -> Result<(), EngineError> {
         let TableKind::Source(source) = &def.kind else { unreachable!("CREATE TABLE makes a source table") };
         let source = source.clone();
+        cluster::check(&def.name, &source.connector, &source.options, self.config.brokers.as_deref())?;
         let starts = self.start_offsets(&source)?;
         def.created = self.chain.epoch.next();
         let table = self.new_source(def.clone(), &source)?;
@@ -131,7 +132,7 @@ impl Engine {
         let log = &self.parts.log;
         let info = match log.topic(&source.topic).map_err(EngineError::of_statement)? {
             Some(info) => info,
-            None if self.config.make_source_topics || source.options.get("partitions").is_some() => {
+            None if self.config.brokers.is_none() || source.options.get("partitions").is_some() => {
                 tracing::info!(topic = %source.topic, partitions = source.partitions, "making the source's topic");
                 log.make_topic(&TopicSpec {
                     topic: source.topic.clone(),
@@ -237,6 +238,8 @@ impl Engine {
     }
 
     fn create_sink(&mut self, mut def: SinkDef) -> Result<(), EngineError> {
+        let connector = def.options.get("connector").unwrap_or_default();
+        cluster::check(&def.name, connector, &def.options, self.config.brokers.as_deref())?;
         def.created = self.chain.epoch.next();
         let partitions = self.sink_topic(&def)?;
         let input = &self.tables[&def.input];

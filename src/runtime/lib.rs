@@ -7,6 +7,7 @@
 //! Reading order: [`Engine`] (the parts), `open` (recovery), `run` (the loop), `stage` (one epoch's work), `commit`.
 
 mod checkpoint;
+mod cluster;
 mod commit;
 mod config;
 mod data_dir;

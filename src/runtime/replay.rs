@@ -1,6 +1,7 @@
 //! Replay: the epochs after the checkpoint are processed again from the same bytes, without publishing, and must come to
 //! the digests in their records. Where they do not, the process stops: going on would be wrong.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -290,15 +291,14 @@ impl Inputs {
         };
         let failed =
             |error: LogError| EngineError::Recovery(format!("cannot read {} again: {error}; {WAYS_OUT}", name()));
-        if !self.tables.contains_key(&range.table) {
-            let reader = log.reader()?;
-            self.tables.insert(range.table, Input { reader, waiting: BTreeMap::new() });
-        }
-        let input = self.tables.get_mut(&range.table).expect("it was just made");
+        let input = match self.tables.entry(range.table) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Input { reader: log.reader()?, waiting: BTreeMap::new() }),
+        };
         let at = TopicPartition { topic: range.topic.as_str().into(), partition: range.partition };
-        if !input.waiting.contains_key(&range.partition) {
+        if let Entry::Vacant(entry) = input.waiting.entry(range.partition) {
             input.reader.assign(&at, range.range.start).map_err(failed)?;
-            input.waiting.insert(range.partition, VecDeque::new());
+            entry.insert(VecDeque::new());
         }
         let mut records = Vec::new();
         loop {

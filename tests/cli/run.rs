@@ -100,5 +100,8 @@ fn statements_through_http() {
     let (status, answer) = running.post("/sql", "DROP TABLE t");
     assert_eq!((status, answer["sqlstate"].as_str()), (400, Some("2BP01")), "{answer}");
     assert!(answer["message"].as_str().unwrap().contains("CASCADE"), "{answer}");
+    assert_eq!(running.post_from_page("/sql", "DROP STREAM TABLE w"), 403);
+    assert_eq!(running.post_from_page("/topics/t", "{\"value\":null}"), 403);
+    assert_eq!(running.sql("SHOW STREAM TABLES").len(), 2);
     running.stop();
 }

@@ -103,6 +103,12 @@ impl Running {
         (response.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
+    /// The status of a POST as a web page would send it.
+    pub fn post_from_page(&self, path: &str, body: &str) -> u16 {
+        let request = self.agent.post(self.url(path)).header("Origin", "http://evil.example");
+        request.send(body).unwrap().status().as_u16()
+    }
+
     /// The rows of the one answer to a statement.
     pub fn sql(&self, statement: &str) -> Vec<Vec<Value>> {
         let (status, answer) = self.post("/sql", statement);
@@ -116,7 +122,7 @@ impl Running {
         loop {
             let shown = self.sql("SHOW STREAM TABLES");
             let row = shown.iter().find(|row| row[0] == *table).unwrap_or_else(|| panic!("no {table} in {shown:?}"));
-            if row[3] == rows.to_string() {
+            if row[3].as_str() == Some(rows.to_string().as_str()) {
                 return;
             }
             assert!(Instant::now() < deadline, "{table} does not come to {rows} rows: {shown:?}");

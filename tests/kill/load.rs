@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use api::{Log, OutRecord, TopicPartition};
 use bytes::Bytes;
@@ -163,6 +163,11 @@ fn event(op: &str, id: i32, order: Option<(i32, i64)>) -> String {
     format!("{{\"before\":{before},\"after\":{after},\"op\":\"{op}\",\"ts_ms\":1}}")
 }
 
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
+    since.as_millis() as i64
+}
+
 /// Writes; whether it is known to be written.
 fn write(door: &Door, topic: &str, lines: &[Line]) -> bool {
     match door {
@@ -182,7 +187,8 @@ fn write(door: &Door, topic: &str, lines: &[Line]) -> bool {
                         topic: topic.into(),
                         partition: Partition(partition(murmur2(key.as_bytes()) as u32, info.partitions) as i32),
                     },
-                    timestamp: TimestampMs(1_700_000_000_000),
+                    // Now: a broker expires records of long ago.
+                    timestamp: TimestampMs(now_ms()),
                     key: Some(Bytes::from(key.clone())),
                     value: value.clone().map(Bytes::from),
                     headers: Vec::new(),

@@ -33,7 +33,7 @@ pub fn config(pipeline: &str) -> EngineConfig {
         epoch_rows_max: 64 * 1024,
         checkpoint_interval: Duration::from_secs(3600),
         checkpoints_kept: 2,
-        make_source_topics: true,
+        brokers: None,
     }
 }
 

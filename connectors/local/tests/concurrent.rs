@@ -108,31 +108,3 @@ fn a_reader_overtaken_by_trimming_is_out_of_range() {
     reader.assign(&at("a", 0), Offset(6)).unwrap();
     assert_eq!(reader.poll(9, Duration::ZERO).unwrap().len(), 4);
 }
-
-/// Prints how fast it is; asserts nothing: the machine decides.
-#[test]
-#[ignore = "a measurement"]
-fn measure() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = open(dir.path());
-    let mut writer = log.writer().unwrap();
-    let records: Vec<_> = (0..65_536).map(|n| record(&at("a", n % 2), &n.to_string(), noise(n as u64, 200))).collect();
-    let begin = std::time::Instant::now();
-    for _ in 0..10 {
-        writer.commit(&records).unwrap();
-    }
-    println!("commit of 64 Ki records of 200 bytes: {:?}", begin.elapsed() / 10);
-    let begin = std::time::Instant::now();
-    for _ in 0..500 {
-        writer.commit(&records[..1]).unwrap();
-    }
-    println!("commit of one: {:?}", begin.elapsed() / 500);
-    let mut reader = log.reader().unwrap();
-    reader.assign(&at("a", 1), Offset(0)).unwrap();
-    let begin = std::time::Instant::now();
-    let mut read = 0;
-    while read < 5 * 65_536 {
-        read += reader.poll(65_536, Duration::ZERO).unwrap().len();
-    }
-    println!("reading a record: {:?}", begin.elapsed() / read as u32);
-}

@@ -2,7 +2,6 @@
 
 mod debezium;
 mod envelopes;
-mod measure;
 mod model;
 mod modes;
 mod round_trip;

@@ -89,7 +89,7 @@ fn settings(data: PathBuf) -> Settings {
         epoch_rows_max: run::EPOCH_ROWS_MAX,
         checkpoint_interval: Duration::from_secs(10),
         checkpoints_kept: 2,
-        make_source_topics: true,
+        brokers: None,
     };
     let http_listen = PORTS.map(|port| format!("127.0.0.1:{port}")).collect();
     Settings { data, kafka: None, http_listen, engine }

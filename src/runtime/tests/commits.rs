@@ -2,6 +2,7 @@
 
 use api::Log;
 use plan::EpochRecord;
+use zset::{Generation, TimestampMs};
 
 use super::faulty_log::Fault;
 use super::world::{Between, T, World, append, put, read, upserted};
@@ -141,7 +142,7 @@ fn asked_to_stop_while_the_log_is_away_it_leaves_with_a_checkpoint() {
 }
 
 #[test]
-fn epochs_are_numbered_without_gap_and_chained() {
+fn epochs_are_numbered_without_gap_chained_and_never_go_back_in_time() {
     let world = World::new();
     let mut running = world.start();
     running.sql(&format!("{T}{SINKS}"));
@@ -150,11 +151,15 @@ fn epochs_are_numbered_without_gap_and_chained() {
         running = world.again(running, between);
         running.feed("t", &[put(id, 1, 1)]);
     }
-    let mut previous = String::new();
+    let (mut previous, mut before) = (String::new(), (Generation(0), TimestampMs(0)));
     for (number, record) in (0..).zip(read(&world.log, "p.epochs", 0)) {
         let bytes = record.value.unwrap();
         let record = EpochRecord::decode(&bytes).unwrap();
         assert_eq!((record.epoch.0, &record.previous), (number, &previous));
         previous = EpochRecord::hash(&bytes);
+        // The clock of each process begins anew.
+        assert!(record.generation >= before.0 && record.timestamp >= before.1, "{record:?}");
+        before = (record.generation, record.timestamp);
     }
+    assert_eq!(before.0, Generation(4), "one for each start");
 }

@@ -36,6 +36,10 @@ pub struct Faults {
     pub refuse: Mutex<Option<Refuse>>,
     /// What becomes of a record that is read.
     pub forge: Mutex<Option<Forge>>,
+    /// A topic that may not be looked at or made.
+    pub forbidden: Mutex<Option<&'static str>>,
+    /// Records come from the last partition first.
+    pub backwards: Mutex<bool>,
     /// Topics that show fewer partitions than they have.
     pub shown: Mutex<BTreeMap<String, u32>>,
     /// The records of every commit that was tried.
@@ -51,6 +55,13 @@ pub struct FaultyLog {
 impl FaultyLog {
     pub fn open(dir: &Path) -> Self {
         Self { inner: LocalLog::open(dir).unwrap(), faults: Arc::default() }
+    }
+
+    fn permit(&self, topic: &str) -> Result<(), LogError> {
+        match *self.faults.forbidden.lock().unwrap() {
+            Some(forbidden) if forbidden == topic => Err(LogError::Unusable(format!("no right to topic {topic}"))),
+            _ => Ok(()),
+        }
     }
 
     fn shown(&self, mut info: TopicInfo) -> TopicInfo {
@@ -71,10 +82,12 @@ impl Log for FaultyLog {
     }
 
     fn topic(&self, topic: &str) -> Result<Option<TopicInfo>, LogError> {
+        self.permit(topic)?;
         Ok(self.inner.topic(topic)?.map(|info| self.shown(info)))
     }
 
     fn make_topic(&self, spec: &TopicSpec) -> Result<TopicInfo, LogError> {
+        self.permit(&spec.topic)?;
         Ok(self.shown(self.inner.make_topic(spec)?))
     }
 
@@ -121,6 +134,9 @@ impl Reader for FaultyReader {
         let mut records = self.inner.poll(max, wait)?;
         if let Some(forge) = self.faults.forge.lock().unwrap().as_ref() {
             records.iter_mut().for_each(forge);
+        }
+        if *self.faults.backwards.lock().unwrap() {
+            records.sort_by_key(|record| (std::cmp::Reverse(record.at.partition), record.offset));
         }
         Ok(records)
     }

@@ -41,6 +41,7 @@ fn replay_comes_to_the_same() {
     let running = world.start();
     assert_eq!(sum_of(&running), r#"{"v":36,"n":3}"#);
     assert_eq!(running.handle.shared().epoch().0, epoch, "without input no epoch");
+    assert_eq!(running.handle.shared().tables()["t"].rows, 3);
 }
 
 #[test]
@@ -50,6 +51,7 @@ fn a_start_after_a_stop_replays_nothing() {
     running.stop().unwrap();
     let engine = world.open().unwrap();
     assert_eq!(engine.last_checkpoint.0, engine.chain.epoch);
+    assert_eq!(engine.shared.tables()["t"].rows, 3);
 }
 
 #[test]
@@ -105,6 +107,7 @@ fn a_source_that_expired_past_the_position_is_refused() {
     world.log.trim(&at("t", 0), Offset(4)).unwrap();
     let why = world.refusal();
     assert!(why.contains("topic \"t\" partition 0 from offset 3") && why.contains("4 to 5"), "{why}");
+    assert!(why.contains("--data"), "it says what to do: {why}");
 }
 
 #[test]

@@ -63,6 +63,11 @@ fn heals(between: Between) {
     mended(&running);
     running.feed("t", &[put(1, 30, 3), gone(2), gone(3)]);
     assert_eq!(running.rows("both"), only([r#"{"id":1,"a":30,"v":10}"#]), "nothing is applied twice");
+    running.feed("t", &[put(1, 30, 0), put(4, 4, 4)]);
+    running = world.again(running, between);
+    running.feed("t", &[put(1, 40, 4)]);
+    let both = [r#"{"id":1,"a":40,"v":10}"#, r#"{"id":4,"a":4,"v":1}"#];
+    assert_eq!(running.rows("both"), only(both), "nor is what waited the first time");
 }
 
 #[test]

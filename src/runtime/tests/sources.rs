@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use api::Log;
 use zset::{Offset, Partition};
 
-use super::world::{Between, DEADLINE, T, World, append, at, make_topic, put};
+use super::world::{Between, DEADLINE, T, World, append, at, make_topic, put, record};
 
 /// Waits until a partition is read to its end.
 fn wait(running: &super::world::Running, partition: u32) {
@@ -41,6 +41,26 @@ fn partitions_that_come_later_are_read_from_their_first_record() {
         let positions: Vec<Offset> = positions.into_values().map(|status| status.position).collect();
         assert_eq!(positions, [Offset(1), Offset(1), Offset(3)]);
     }
+}
+
+#[test]
+fn the_order_of_arrival_does_not_matter() {
+    let world = World::new();
+    make_topic(&world.log, "t", 2);
+    let running = world.start();
+    running.sql(T);
+    *world.log.faults.backwards.lock().unwrap() = true;
+    let keys = [put(1, 1, 0), put(2, 1, 0)];
+    let records =
+        keys.iter().zip([1, 0]).map(|((key, value), partition)| record("t", partition, key, value.as_deref()));
+    let again = keys.iter().map(|(key, _)| record("t", 0, key, Some(r#"{"id":0,"a":2,"b":0}"#)));
+    world.log.append(&again.chain(records).collect::<Vec<_>>()).unwrap();
+    running.settle("t");
+    let rows = [r#"{"id":1,"a":1,"b":0}"#, r#"{"id":2,"a":1,"b":0}"#];
+    assert_eq!(running.rows("t").into_keys().collect::<Vec<_>>(), rows, "partition 1 is processed after partition 0");
+    *world.log.faults.backwards.lock().unwrap() = false;
+    let running = world.again(running, Between::Crash);
+    assert_eq!(running.rows("t").into_keys().collect::<Vec<_>>(), rows);
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl World {
                 epoch_rows_max: 64 * 1024,
                 checkpoint_interval: Duration::from_secs(3600),
                 checkpoints_kept: 2,
-                make_source_topics: true,
+                brokers: None,
             },
             planner: Arc::new(SqlPlanner::new()),
         }
@@ -199,6 +199,8 @@ impl Running {
 
     /// Waits for an end that nobody asked for.
     pub fn end(self) -> (Phase, Result<(), EngineError>) {
+        self.handle.shared().wait_phase(&Phase::Stopping, Instant::now() + DEADLINE);
+        assert_ne!(self.handle.shared().phase(), Phase::Serving, "it ends");
         let end = self.thread.join().unwrap();
         (self.handle.shared().phase(), end)
     }
@@ -214,17 +216,19 @@ pub fn make_topic(log: &FaultyLog, topic: &str, partitions: u32) {
 }
 
 pub fn append(log: &FaultyLog, topic: &str, partition: u32, records: &[(String, Option<String>)]) {
-    let records: Vec<OutRecord> = records
-        .iter()
-        .map(|(key, value)| OutRecord {
-            to: at(topic, partition),
-            timestamp: TimestampMs(1_600_000_000_000),
-            key: Some(Bytes::from(key.clone())),
-            value: value.clone().map(Bytes::from),
-            headers: Vec::new(),
-        })
-        .collect();
+    let records: Vec<OutRecord> =
+        records.iter().map(|(key, value)| record(topic, partition, key, value.as_deref())).collect();
     log.append(&records).unwrap();
+}
+
+pub fn record(topic: &str, partition: u32, key: &str, value: Option<&str>) -> OutRecord {
+    OutRecord {
+        to: at(topic, partition),
+        timestamp: TimestampMs(1_600_000_000_000),
+        key: Some(Bytes::from(key.to_string())),
+        value: value.map(|value| Bytes::from(value.to_string())),
+        headers: Vec::new(),
+    }
 }
 
 /// All records of a topic's partition.

@@ -52,6 +52,10 @@ impl Binder<'_> {
                 self.cast(text, &typed.data_type)
             }
             Ast::BinaryOp { left, op, right } => {
+                if is_comparison(op) && [left, right].iter().any(|side| is_bare_comparison(side)) {
+                    return Err(syntax(format!("syntax error at {op}: comparisons do not follow one another"))
+                        .with_hint("put one of them in parentheses"));
+                }
                 let left = self.bind(left)?;
                 let right = self.bind(right)?;
                 operator::binary(op, left, right)
@@ -158,7 +162,11 @@ impl Binder<'_> {
     fn unary(&mut self, op: UnaryOperator, ast: &Ast) -> Result<Typed> {
         match op {
             UnaryOperator::Not => operator::not(self.bind(ast)?),
-            UnaryOperator::Minus => operator::negate(self.bind(ast)?),
+            // the sign belongs to the number: -2147483648 is an integer
+            UnaryOperator::Minus => match ast {
+                Ast::Value(ast::ValueWithSpan { value: Value::Number(digits, _), .. }) => literal::number(digits, true),
+                _ => operator::negate(self.bind(ast)?),
+            },
             UnaryOperator::Plus => {
                 let typed = self.bind(ast)?;
                 match typed.ty {
@@ -231,99 +239,15 @@ impl Binder<'_> {
         let otherwise = otherwise.as_deref().map(|ast| self.bind(ast)).transpose()?;
         condition::searched(operand, branches, otherwise)
     }
+}
 
-    fn function(&mut self, call: &ast::Function) -> Result<Typed> {
-        let name = function_name(call)?;
-        if call.over.is_some() {
-            return Err(unsupported(
-                format!("the window function {name}(...) OVER"),
-                "use GROUP BY, or join the table with its own aggregate",
-            ));
-        }
-        if call.null_treatment.is_some() || !call.within_group.is_empty() || call.uses_odbc_syntax {
-            return Err(unsupported(format!("{call}"), "call the function plainly: name(arguments)"));
-        }
-        if !matches!(call.parameters, FunctionArguments::None) {
-            return Err(unsupported(format!("{call}"), "call the function plainly: name(arguments)"));
-        }
-        let list = match &call.args {
-            FunctionArguments::List(list) => list,
-            FunctionArguments::None => return Err(function::refused(&name)),
-            FunctionArguments::Subquery(_) => return Err(subquery("a subquery as an argument")),
-        };
-        if function::is_aggregate(&name) {
-            return self.aggregate(&name, call, list);
-        }
-        if call.filter.is_some() || list.duplicate_treatment.is_some() || !list.clauses.is_empty() {
-            // a name that we do not have is refused as what it is
-            function::call(&name, Vec::new())
-                .map_err(|e| if e.sqlstate == code::NOT_SUPPORTED { e } else { not_aggregate(&name) })?;
-            return Err(not_aggregate(&name));
-        }
-        let mut arguments = Vec::with_capacity(list.args.len());
-        for argument in &list.args {
-            arguments.push(self.argument(&name, argument)?);
-        }
-        function::call(&name, arguments)
-    }
+fn is_comparison(op: &ast::BinaryOperator) -> bool {
+    use ast::BinaryOperator as B;
+    matches!(op, B::Eq | B::NotEq | B::Lt | B::LtEq | B::Gt | B::GtEq)
+}
 
-    fn argument(&mut self, name: &str, argument: &FunctionArg) -> Result<Typed> {
-        match argument {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(ast)) => self.bind(ast),
-            FunctionArg::Unnamed(_) => {
-                Err(syntax(format!("{name}(*) is not a call of this function")).with_hint("only count(*) takes a star"))
-            }
-            _ => Err(unsupported(format!("a named argument of {name}"), "give the arguments by position")),
-        }
-    }
-
-    fn aggregate(&mut self, name: &str, call: &ast::Function, list: &ast::FunctionArgumentList) -> Result<Typed> {
-        if !self.aggregates {
-            return Err(error(code::GROUPING, format!("aggregate functions are not allowed in {}", self.clause))
-                .with_hint("use HAVING for conditions on aggregates, or a subquery in FROM"));
-        }
-        if !list.clauses.is_empty() {
-            return Err(unsupported(
-                format!("ORDER BY in {name}(...)"),
-                "leave it out: count, sum, avg, min and max do not depend on the order",
-            ));
-        }
-        let distinct = matches!(list.duplicate_treatment, Some(ast::DuplicateTreatment::Distinct));
-        let mut inner = Binder {
-            scope: self.scope,
-            clause: "the arguments of an aggregate",
-            aggregates: false,
-            notices: self.notices,
-        };
-        let nested = |e: dataflow::StatementError| {
-            if e.sqlstate == code::GROUPING {
-                error(code::GROUPING, "aggregate function calls cannot be nested")
-                    .with_hint("aggregate in a subquery in FROM first")
-            } else {
-                e
-            }
-        };
-        let argument = match list.args.as_slice() {
-            [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)] if name == "count" && !distinct => None,
-            [one] => Some(inner.argument(name, one).map_err(nested)?),
-            other => {
-                let hint = format!("{name} takes one argument");
-                return Err(error(
-                    code::UNDEFINED_FUNCTION,
-                    format!("function {name} with {} arguments does not exist", other.len()),
-                )
-                .with_hint(hint));
-            }
-        };
-        let filter = match &call.filter {
-            None => None,
-            Some(ast) => {
-                inner.clause = "FILTER";
-                Some(inner.condition(ast)?)
-            }
-        };
-        aggregates::call(name, argument, distinct, filter)
-    }
+fn is_bare_comparison(ast: &Ast) -> bool {
+    matches!(ast, Ast::BinaryOp { op, .. } if is_comparison(op))
 }
 
 /// A number literal under a cast to a float is read as that float, however many digits it has.
@@ -335,23 +259,6 @@ fn float_literal(ast: &Ast, name: &ast::DataType) -> Option<Typed> {
     float.then(|| literal::unknown_text(&digits.replace('_', "")))
 }
 
-fn not_aggregate(name: &str) -> dataflow::StatementError {
-    error(
-        code::WRONG_OBJECT_TYPE,
-        format!("DISTINCT, FILTER or ORDER BY specified, but {name} is not an aggregate function"),
-    )
-    .with_hint("leave them out")
-}
-
-fn function_name(call: &ast::Function) -> Result<String> {
-    let parts: Option<Vec<String>> = call.name.0.iter().map(|part| part.as_ident().map(identifier)).collect();
-    match parts.as_deref() {
-        Some([name]) => Ok(name.clone()),
-        Some([schema, name]) if schema == "pg_catalog" => Ok(name.clone()),
-        _ => Err(unsupported(format!("the function {}", call.name), "functions have names without schema")),
-    }
-}
-
 fn field_name(field: &DateTimeField) -> String {
     match field {
         DateTimeField::Custom(ident) => ident.value.clone(),
@@ -360,7 +267,7 @@ fn field_name(field: &DateTimeField) -> String {
 }
 
 /// The refusal of a subquery in an expression.
-fn subquery(what: &str) -> dataflow::StatementError {
+pub(super) fn subquery(what: &str) -> dataflow::StatementError {
     unsupported(what, "join with it: put the query in FROM, and its condition in ON")
 }
 

@@ -79,16 +79,17 @@ pub(crate) fn unknown_text(text: &str) -> Typed {
     Typed { expr: Expr::Literal(ScalarValue::Utf8(Some(text.to_string())), None), ty: None }
 }
 
-/// A number: the smallest of integer, bigint and numeric that holds it. The sign is an operator of its own, so that
-/// -2147483648 is a bigint, as in PostgreSQL.
+/// A number with the sign directly before it: the smallest of integer, bigint and numeric that holds it.
 pub(crate) fn number(digits: &str, negative: bool) -> Result<Typed> {
     let digits = digits.replace('_', "");
-    let sign = |n: i64| if negative { -n } else { n };
-    if let Ok(n) = digits.parse::<i64>() {
-        return Ok(match i32::try_from(n) {
-            Ok(small) => literal(ScalarValue::Int32(Some(if negative { -small } else { small })), ColumnType::Int),
-            Err(_) => literal(ScalarValue::Int64(Some(sign(n))), ColumnType::BigInt),
-        });
+    if let Ok(n) = digits.parse::<i128>() {
+        let n = if negative { -n } else { n };
+        if let Ok(small) = i32::try_from(n) {
+            return Ok(literal(ScalarValue::Int32(Some(small)), ColumnType::Int));
+        }
+        if let Ok(n) = i64::try_from(n) {
+            return Ok(literal(ScalarValue::Int64(Some(n)), ColumnType::BigInt));
+        }
     }
     let (value, scale) = kernel::parse_numeric_literal(&digits).ok_or_else(|| {
         syntax(format!("the number {digits} has more than 76 digits, or more than 38 behind the point"))

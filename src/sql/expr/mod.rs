@@ -3,7 +3,9 @@
 //! `bind` reads the AST; `operator`, `function`, `cast`, `condition` give it types; the result is a DataFusion `Expr` of
 //! columns, literals, comparisons of equal types, AND/OR/NOT, CASE, and [`scalar::Scalar`] functions. `eval` computes it.
 
+mod absent;
 pub(crate) mod bind;
+mod call;
 pub(crate) mod cast;
 pub(crate) mod condition;
 pub(crate) mod display;

@@ -104,7 +104,15 @@ fn comparable(left: &Typed, right: &Typed, symbol: &str) -> Result<ColumnType> {
 
 /// The two sides as values of one type that the engine's own comparison orders as PostgreSQL does.
 fn comparands(left: Typed, right: Typed, symbol: &str) -> Result<(Expr, Expr)> {
-    let ty = comparable(&left, &right, symbol)?;
+    let mut ty = comparable(&left, &right, symbol)?;
+    if let (T::Numeric { .. }, Some(a), Some(b)) = (ty, left.ty, right.ty) {
+        // a literal that the other side's type holds exactly is compared in that type
+        if exactly(&right, a).is_some() {
+            ty = a;
+        } else if exactly(&left, b).is_some() {
+            ty = b;
+        }
+    }
     let side = |typed: Typed| -> Result<Expr> {
         // equal bytes need no conversion, which would only hide a column
         if typed.ty.is_some_and(|from| is_text(from) && is_text(ty)) {
@@ -113,6 +121,13 @@ fn comparands(left: Typed, right: Typed, symbol: &str) -> Result<(Expr, Expr)> {
         Ok(canonical(cast::convert(typed, ty)?)?.expr)
     };
     Ok((side(left)?, side(right)?))
+}
+
+/// A number literal in a numeric type that holds it exactly.
+fn exactly(typed: &Typed, ty: ColumnType) -> Option<Typed> {
+    literal::value_of(&typed.expr)?;
+    let (T::Numeric { scale, .. }, (_, own)) = (ty, as_numeric(typed.ty?)?) else { return None };
+    if own <= scale { cast::convert(typed.clone(), ty).ok() } else { None }
 }
 
 /// A float with one NaN and one zero, for Arrow's total order; others as they are.
@@ -152,7 +167,9 @@ fn arithmetic(op: Op, symbol: &str, left: Typed, right: Typed) -> Result<Typed> 
     };
     let moment = |typed: &Typed| matches!(typed.ty, Some(T::Date | T::Time | T::Timestamp(_) | T::TimestampTz(_)));
     let (Some(a), Some(b)) = (left.ty, right.ty) else {
-        let duration = matches!(op, Op::Add | Op::Sub) && (moment(&left) || moment(&right));
+        let time = |typed: &Typed| typed.ty == Some(T::Time);
+        let duration = (matches!(op, Op::Add | Op::Sub) && (moment(&left) || moment(&right)))
+            || (matches!(op, Op::Mul | Op::Div) && (time(&left) || time(&right)));
         return Err(if duration { durations(symbol, &left, &right) } else { no_operator(symbol, &left, &right) });
     };
     match (number_rank(a), number_rank(b)) {
@@ -210,6 +227,9 @@ fn moments(op: Op, symbol: &str, left: Typed, right: Typed) -> Result<Typed> {
         (Op::Sub, T::Date, T::Date) => Ok(Scalar::call(Op::Sub, vec![left, right], T::Int)),
         (Op::Add | Op::Sub, T::Date | T::Timestamp(_) | T::TimestampTz(_) | T::Time, T::Time)
         | (Op::Add, T::Time, T::Date | T::Timestamp(_) | T::TimestampTz(_)) => Err(durations(symbol, &left, &right)),
+        (Op::Mul | Op::Div, T::Time, x) | (Op::Mul, x, T::Time) if number_rank(x).is_some() => {
+            Err(durations(symbol, &left, &right))
+        }
         (Op::Sub, T::Timestamp(_) | T::TimestampTz(_) | T::Date, T::Timestamp(_) | T::TimestampTz(_) | T::Date) => {
             Err(unsupported(
                 "the difference of timestamps (an interval)",

@@ -6,6 +6,8 @@
 mod aggregate;
 mod join;
 mod project;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::collections::HashMap;

@@ -39,6 +39,9 @@ impl Builder {
 
     /// Some columns of a table.
     pub(super) fn pick(&mut self, input: NodeId, columns: &RowType, positions: &[usize]) -> Result<NodeId> {
+        if positions.iter().copied().eq(0..columns.0.len()) {
+            return Ok(input);
+        }
         let schema = DFSchema::try_from(columns.schema()).map_err(from_datafusion)?;
         let all = self.columns(&schema, columns.0.len())?;
         let expressions = positions.iter().map(|&at| Arc::clone(&all[at])).collect();

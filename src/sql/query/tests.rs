@@ -252,7 +252,7 @@ fn names_and_types_of_columns() {
             "a numeric(13,2), b numeric(20,4), c numeric(76,38), d double precision, e integer, f numeric(10,2)",
         ),
         (
-            "SELECT id + customer AS a, day + 1 AS b, day - day AS c, code + code AS d FROM orders, clicks",
+            "SELECT id + o.customer AS a, day + 1 AS b, day - day AS c, code + code AS d FROM orders o, clicks",
             "a bigint, b date, c integer, d smallint",
         ),
         ("SELECT column1, column2 FROM (VALUES (1, 'a'), (2, NULL)) v", "column1 integer, column2 text"),

@@ -257,13 +257,10 @@ pub(super) fn format(options: &Options) -> Result<()> {
 }
 
 fn debezium_only(options: &Options, envelope: Envelope) -> Result<()> {
-    let names = ["replica_identity", "decimal_handling_mode", "time_precision_mode", "binary_handling_mode"];
-    match names.iter().find(|name| options.get(name).is_some()) {
-        Some(name) if envelope != Envelope::Debezium => {
-            Err(syntax(format!("option \"{name}\" is of envelope = 'debezium'")).with_hint("leave it out"))
-        }
-        _ => Ok(()),
+    if options.get("replica_identity").is_some() && envelope != Envelope::Debezium {
+        return Err(syntax("option \"replica_identity\" is of envelope = 'debezium'").with_hint("leave it out"));
     }
+    Ok(())
 }
 
 fn refuse_keyless(envelope: Envelope, identity: &str) -> Result<()> {

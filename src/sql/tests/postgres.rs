@@ -139,8 +139,8 @@ fn compare(client: &mut Client, expression: &str, rows: &[&str]) -> Result<(), S
             if same { Ok(()) } else { Err(format!("SQLSTATE {} here ({e:?}), {code} there", e.sqlstate())) }
         }
         (Ok((ty, _, values)), Ok((their_type, their_values))) => {
-            // varchar of no length is text here
-            let text = ty == ColumnType::Text && their_type == "character varying";
+            // varchar of no length is text here; a literal is unknown there until it is a column
+            let text = ty == ColumnType::Text && ["character varying", "unknown"].contains(&their_type.as_str());
             if type_name(ty) != their_type && !text {
                 return Err(format!("type {ty} here, {their_type} there"));
             }
@@ -157,6 +157,8 @@ fn compare(client: &mut Client, expression: &str, rows: &[&str]) -> Result<(), S
         {
             Ok(())
         }
+        // a quotient of more than 38 digits behind the point: an error, not another answer
+        (Err(Refused::Row(e)), Ok(_)) if e.message.contains("the quotient has more digits") => Ok(()),
         (Err(e), Ok((_, values))) => Err(format!("{e:?} here, {values:?} there")),
     }
 }
@@ -191,7 +193,11 @@ fn listed_expressions() {
         include_str!("expressions.txt").lines().filter(|l| !l.is_empty() && !l.starts_with("--")).collect();
     for expression in &list {
         match ours(expression, ROWS) {
-            Err(Refused::Statement(e)) if e.sqlstate == "0A000" => failures.push(format!("{expression}: {e}")),
+            Err(Refused::Statement(e)) if e.sqlstate == "0A000" => {
+                if theirs(&mut client, expression, ROWS) != Err("0A000".into()) {
+                    failures.push(format!("{expression}: {e}"));
+                }
+            }
             _ => check(&mut client, expression, &mut failures),
         }
     }
@@ -284,6 +290,29 @@ fn every_cast_between_columns_and_types() {
         }
     }
     report("casts", count, &failures);
+}
+
+/// The case of every character that has one, in the database's C.UTF-8 as here. PostgreSQL's tables may be of an older
+/// Unicode: what it leaves alone is not compared.
+#[test]
+fn upper_and_lower_of_every_character() {
+    let mut client = connect();
+    let sql = "SELECT c, chr(c), upper(chr(c)), lower(chr(c)) FROM generate_series(1, 70000) c \
+               WHERE c NOT BETWEEN 55296 AND 57343 AND (upper(chr(c)) <> chr(c) OR lower(chr(c)) <> chr(c))";
+    let rows = client.query(sql, &[]).unwrap();
+    assert!(rows.len() > 2000, "the database knows cases beyond ASCII: its locale is C.UTF-8 or another of UTF-8");
+    let mut failures = Vec::new();
+    for chunk in rows.chunks(500) {
+        let values: Vec<String> = chunk.iter().map(|row| format!("('{}')", row.get::<_, String>(1))).collect();
+        let sql = format!("SELECT upper(c) AS u, lower(c) AS l FROM (VALUES {}) AS v(c)", values.join(", "));
+        for (row, ours) in chunk.iter().zip(plan(&sql).unwrap().rows().unwrap()) {
+            let theirs = vec![row.get::<_, Option<String>>(2), row.get::<_, Option<String>>(3)];
+            if ours != theirs {
+                failures.push(format!("U+{:04X}: {ours:?} here, {theirs:?} there", row.get::<_, i32>(0)));
+            }
+        }
+    }
+    report("characters", rows.len(), &failures);
 }
 
 /// The names of columns without AS.

@@ -77,7 +77,7 @@ impl Exact {
             self.low = low;
         }
         let fill = self.limbs.last().map_or(0, |last| sign(*last));
-        let len = self.limbs.len().max(high - self.low) + usize::from(!cfg!(test));
+        let len = self.limbs.len().max(high - self.low) + 1;
         self.limbs.resize(len, fill);
     }
 

@@ -293,11 +293,7 @@ impl Operator for Aggregate {
 
     fn discard(&mut self) {
         self.groups.discard();
-        self.feeds.iter_mut().filter_map(|feed| feed.state.as_mut()).for_each(|a| {
-            if !cfg!(test) {
-                a.discard()
-            }
-        });
+        self.feeds.iter_mut().filter_map(|feed| feed.state.as_mut()).for_each(Arrangement::discard);
         self.due = self.is_global() && self.groups.committed().entries() == 0;
     }
 }

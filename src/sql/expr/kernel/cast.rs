@@ -7,7 +7,7 @@ use arrow::array::{
     StringArray,
 };
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+    DataType, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
     Time64MicrosecondType, TimestampMicrosecondType, i256,
 };
 use zset::ColumnType as T;
@@ -168,8 +168,34 @@ fn moment(array: &ArrayRef, from: T, to: T) -> Result<ArrayRef> {
     })
 }
 
+/// Whole numbers and numerics into numerics of at least their scale, in 128 bits.
+fn widen(array: &ArrayRef, from: T, to: T) -> Result<Option<ArrayRef>> {
+    let T::Numeric { precision: precision @ ..=38, scale } = to else { return Ok(None) };
+    let own = match from {
+        T::Numeric { precision: ..=38, scale } => scale,
+        T::SmallInt | T::Int | T::BigInt => 0,
+        _ => return Ok(None),
+    };
+    if own > scale {
+        return Ok(None);
+    }
+    let values: PrimitiveArray<Decimal128Type> = match from {
+        T::Numeric { .. } => array.as_primitive::<Decimal128Type>().clone(),
+        _ => bigints(array).unary(i128::from),
+    };
+    let (power, bound) = (10i128.pow((scale - own) as u32), 10i128.pow(u32::from(precision)));
+    let widened = primitive::<Decimal128Type>(array.len(), valid(&[array.as_ref()]), |row| {
+        let value = values.value(row).checked_mul(power);
+        value.filter(|v| *v < bound && *v > -bound).ok_or_else(|| overflow(to))
+    })?;
+    Ok(Some(Arc::new(widened.with_precision_and_scale(precision, scale).map_err(|_| overflow(to))?)))
+}
+
 /// Numbers into each other.
 fn number(array: &ArrayRef, from: T, to: T, exact: bool) -> Result<ArrayRef> {
+    if let Some(widened) = widen(array, from, to)? {
+        return Ok(widened);
+    }
     let nulls = valid(&[array.as_ref()]);
     let rows = array.len();
     match (from, to) {

@@ -1,16 +1,14 @@
-//! GREATEST and LEAST: NULLs are left out; NULL only if all are.
+//! GREATEST and LEAST: NULLs are left out; NULL only if all are. Of equal values the first is taken.
 
 use std::cmp::Ordering;
 
-use arrow::array::make_comparator;
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, make_comparator};
 use arrow::compute::interleave;
 
 use super::number::canonical;
 
 /// The greatest or least of each row.
 pub(super) fn extreme(arrays: &[ArrayRef], greatest: bool) -> ArrayRef {
-    let arrays: Vec<ArrayRef> = arrays.iter().map(canonical).collect();
     let mut best = ArrayRef::clone(&arrays[0]);
     for next in &arrays[1..] {
         best = pair(&best, next, greatest);
@@ -19,7 +17,8 @@ pub(super) fn extreme(arrays: &[ArrayRef], greatest: bool) -> ArrayRef {
 }
 
 fn pair(a: &ArrayRef, b: &ArrayRef, greatest: bool) -> ArrayRef {
-    let compare = make_comparator(a, b, Default::default()).expect("arrays of one ordered type");
+    let keys = (canonical(a), canonical(b));
+    let compare = make_comparator(&keys.0, &keys.1, Default::default()).expect("arrays of one ordered type");
     let wanted = if greatest { Ordering::Less } else { Ordering::Greater };
     let choice: Vec<(usize, usize)> = (0..a.len())
         .map(|row| {

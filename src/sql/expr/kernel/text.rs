@@ -17,20 +17,28 @@ fn too_large() -> RowError {
     RowError::new("54000", "requested length too large")
 }
 
-/// One character in upper case, where that is one character.
+/// One character in upper case, by Unicode's simple mapping: one character for one.
 pub(super) fn upper(c: char) -> char {
     let mut mapped = c.to_uppercase();
     match (mapped.next(), mapped.next()) {
         (Some(one), None) => one,
-        _ => c,
+        _ => match c {
+            // Greek with iota subscript: several characters by the full mapping, one by the simple one
+            '\u{1f80}'..='\u{1f87}' | '\u{1f90}'..='\u{1f97}' | '\u{1fa0}'..='\u{1fa7}' => {
+                char::from_u32(c as u32 + 8).unwrap_or(c)
+            }
+            '\u{1fb3}' | '\u{1fc3}' | '\u{1ff3}' => char::from_u32(c as u32 + 9).unwrap_or(c),
+            _ => c,
+        },
     }
 }
 
-/// One character in lower case, where that is one character.
+/// One character in lower case, by Unicode's simple mapping: one character for one.
 pub(super) fn lower(c: char) -> char {
     let mut mapped = c.to_lowercase();
     match (mapped.next(), mapped.next()) {
         (Some(one), None) => one,
+        _ if c == '\u{130}' => 'i',
         _ => c,
     }
 }
@@ -93,8 +101,12 @@ fn written(op: &Op, arrays: &[ArrayRef], types: &[T], rows: usize) -> Result<Arr
                 out.push_str(&value[..byte_of(value, keep as usize)]);
             }
             Op::Right => {
-                let n = number(1, row);
-                let skip = if n < 0 { -n } else { (chars(value) as i64 - n).max(0) };
+                let skip = match number(1, row) {
+                    // the least integer has no opposite: PostgreSQL skips nothing
+                    -2_147_483_648 => 0,
+                    n if n < 0 => -n,
+                    n => (chars(value) as i64 - n).max(0),
+                };
                 out.push_str(&value[byte_of(value, skip as usize)..]);
             }
             Op::Repeat => {

@@ -1,27 +1,27 @@
-//! Measures the cost of decoding and encoding a row; ignored unless asked for, since it judges nothing.
+//! Measures the cost of decoding and encoding a row: `cargo run --release -p millstream-schemas --example row_cost`. It
+//! judges nothing.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Instant;
 
-use plan::{Envelope, SinkEnvelope};
+use plan::{Envelope, Options, SinkEnvelope};
 use schemas::{DecoderSpec, RawRecord, SinkEncoder, SinkEpoch, SinkNames};
-use zset::{Delta, Epoch, TimestampMs};
-
-use crate::model::{columns, options};
+use zset::{Column, Delta, Epoch, RowType, TimestampMs};
 
 const ROWS: usize = 65_536;
 
-#[test]
-#[ignore = "a measurement: cargo test --release -- --ignored --nocapture measure"]
-fn measure() {
+fn main() {
     let list = [
-        ("id", "bigint!"),
+        ("id", "bigint"),
         ("customer", "text"),
         ("amount", "numeric(12,2)"),
         ("paid", "boolean"),
         ("created_at", "timestamptz(6)"),
         ("score", "double precision"),
     ];
+    let columns =
+        RowType(list.iter().map(|(name, ty)| Column::new(*name, ty.parse().unwrap(), *name != "id")).collect());
+    let given = Options([("decimal_handling_mode".to_string(), "string".to_string())].into());
     let row = |id: usize| {
         format!(
             r#"{{"id":{id},"customer":"customer {}","amount":"{}.{:02}","paid":{},"created_at":"2024-01-15T10:{:02}:{:02}.123456Z","score":{}.25}}"#,
@@ -38,8 +38,6 @@ fn measure() {
     let plain: Vec<String> = (0..ROWS).map(row).collect();
     let debezium: Vec<String> =
         (0..ROWS).map(|id| format!(r#"{{"before":null,"after":{},{source},"op":"c","ts_ms":1}}"#, row(id))).collect();
-    let columns = columns(&list);
-    let given = options(&[("decimal_handling_mode", "string")]);
     let mut delta = None;
     for (envelope, values) in [(Envelope::Append, &plain), (Envelope::Upsert, &plain), (Envelope::Debezium, &debezium)]
     {
