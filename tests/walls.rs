@@ -63,7 +63,6 @@ const TOP_LEVEL: &[&str] = &[
     "connectors",
     "dashboards",
     "fuzz",
-    "rustfmt.toml",
     "schemas",
     "src",
     "target",

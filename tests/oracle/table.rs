@@ -96,9 +96,9 @@ impl Table {
 
     fn update(&mut self, rng: &mut ChaCha8Rng, at: usize) -> (String, Vec<Record>) {
         let mut row = self.rows[at].clone();
-        for column in 1..row.len() {
+        for (value, (_, ty)) in row.iter_mut().zip(&self.columns).skip(1) {
             if rng.random_bool(0.5) {
-                row[column] = value::value(rng, self.columns[column].1);
+                *value = value::value(rng, *ty);
             }
         }
         self.replace(at, row)

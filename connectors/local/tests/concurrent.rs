@@ -8,7 +8,7 @@ use api::{Log, LogError, TopicPartition};
 use bytes::Bytes;
 use zset::Offset;
 
-use super::{at, dice, noise, open, record, spec};
+use super::{at, dice, open, record, spec};
 
 const COMMITS: i64 = 400;
 const SEED: u64 = 20_240_115;

@@ -2,13 +2,11 @@
 
 use datafusion::logical_expr::{Expr, Operator};
 use datafusion::sql::sqlparser::ast::{
-    self, CastKind, CeilFloorKind, DateTimeField, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Spanned, TrimWhereField, UnaryOperator, Value,
+    self, CastKind, CeilFloorKind, DateTimeField, Expr as Ast, Spanned, TrimWhereField, UnaryOperator, Value,
 };
 
 use super::condition::{self, Is};
 use super::{Typed, cast, function, literal, operator, precedence};
-use crate::aggregates;
 use crate::error::{Detail, Result, code, error, syntax, unsupported};
 use crate::query::Scope;
 use crate::statements::identifier;
@@ -185,7 +183,7 @@ impl Binder<'_> {
     fn cast(&mut self, typed: Typed, name: &ast::DataType) -> Result<Typed> {
         let named = types::named(name)?;
         let from = typed.ty;
-        if named.bare_numeric && !from.is_some_and(|ty| cast::as_numeric(ty).is_some()) {
+        if named.bare_numeric && from.is_some_and(|ty| cast::as_numeric(ty).is_none()) {
             let notice = "a cast to NUMERIC without precision gives NUMERIC(38,10); a value that does not fit exactly is an error";
             if !self.notices.iter().any(|n| n == notice) {
                 self.notices.push(notice.to_string());
@@ -287,7 +285,7 @@ fn refused(ast: &Ast) -> dataflow::StatementError {
         }
         Ast::AtTimeZone { .. } => unsupported("AT TIME ZONE", "timestamptz is UTC: cast it to timestamp"),
         Ast::Collate { .. } => unsupported("COLLATE", "text is compared by its bytes (collation C)"),
-        Ast::Cast { kind, .. } if matches!(kind, CastKind::TryCast | CastKind::SafeCast) => {
+        Ast::Cast { kind: CastKind::TryCast | CastKind::SafeCast, .. } => {
             unsupported("TRY_CAST", "use CAST, guarded by CASE WHEN")
         }
         Ast::Tuple(_) => unsupported("a row of values", "compare the values one by one, with AND"),

@@ -94,7 +94,7 @@ pub(crate) fn number(digits: &str, negative: bool) -> Result<Typed> {
     let (value, scale) = kernel::parse_numeric_literal(&digits).ok_or_else(|| {
         syntax(format!("the number {digits} has more than 76 digits, or more than 38 behind the point"))
     })?;
-    let precision = kernel::digits_of(value).max(scale as u32).max(1) as u8;
+    let precision = kernel::digits_of(value).max(scale).max(1) as u8;
     let ty = ColumnType::Numeric { precision, scale: scale as i8 };
     let value = if negative { value.wrapping_neg() } else { value };
     let value = match value.to_i128() {

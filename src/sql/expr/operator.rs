@@ -189,8 +189,8 @@ fn arithmetic(op: Op, symbol: &str, left: Typed, right: Typed) -> Result<Typed> 
     }
 }
 
-/// + - * / % of numerics: exact, or an error where PostgreSQL rounds a product that is longer than 38 digits behind the
-/// point. A quotient has PostgreSQL's digits.
+/// The arithmetic of numerics: exact, or an error where PostgreSQL rounds a product that is longer than 38 digits behind
+/// the point. A quotient has PostgreSQL's digits.
 fn numeric(op: Op, left: Typed, right: Typed) -> Result<Typed> {
     let digits = |typed: &Typed| typed.ty.and_then(as_numeric).expect("a whole number or a numeric");
     let ((p1, s1), (p2, s2)) = (digits(&left), digits(&right));
