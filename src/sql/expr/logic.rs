@@ -163,3 +163,64 @@ pub(crate) fn guard(expr: Arc<dyn PhysicalExpr>) -> DfResult<Arc<dyn PhysicalExp
     })?;
     Ok(guarded.data)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use arrow::array::Int32Array;
+    use datafusion::common::{Column, DFSchema};
+    use datafusion::execution::context::ExecutionProps;
+    use datafusion::logical_expr::Expr;
+    use datafusion::physical_expr::create_physical_expr;
+    use zset::ColumnType as T;
+
+    use super::*;
+    use crate::expr::{Op, Typed, literal, operator, scalar::Scalar};
+
+    /// `10 / x > 3 AND abs(x) <> 0`, as DataFusion computes it and as we do.
+    fn both() -> [Arc<dyn PhysicalExpr>; 2] {
+        let x = || Typed::new(Expr::Column(Column::new_unqualified("x")), T::Int);
+        let number = |digits| literal::number(digits, false).unwrap();
+        let quotient = Scalar::call(Op::Div, vec![number("10"), x()], T::Int);
+        let left = operator::compare(Operator::Gt, quotient, number("3")).unwrap();
+        let right = operator::compare(Operator::NotEq, Scalar::call(Op::Abs, vec![x()], T::Int), number("0")).unwrap();
+        let expr = operator::raw(left.expr, Operator::And, right.expr);
+        let schema = DFSchema::try_from(batch(&[]).schema()).unwrap();
+        let plain = create_physical_expr(&expr, &schema, &ExecutionProps::new(), &Default::default()).unwrap();
+        [Arc::clone(&plain), guard(plain).unwrap()]
+    }
+
+    fn batch(values: &[i32]) -> RecordBatch {
+        let columns = zset::RowType(vec![zset::Column::new("x", T::Int, true)]);
+        RecordBatch::try_new(columns.schema(), vec![Arc::new(Int32Array::from(values.to_vec()))]).unwrap()
+    }
+
+    #[test]
+    fn a_condition_behind_the_failing_one_guards_it() {
+        let [plain, guarded] = both();
+        assert!(plain.evaluate(&batch(&[0])).is_err(), "DataFusion's AND fails where the left side does");
+        let array = guarded.evaluate(&batch(&[0])).unwrap().into_array(1).unwrap();
+        assert!(!array.as_boolean().value(0));
+        let array = guarded.evaluate(&batch(&[2, 5])).unwrap().into_array(2).unwrap();
+        assert!(array.as_boolean().value(0) && !array.as_boolean().value(1));
+    }
+
+    /// The right side is not asked about rows that the left side decides, in a batch of any size.
+    #[test]
+    fn the_right_side_sees_open_rows_only() {
+        let x = || Typed::new(Expr::Column(Column::new_unqualified("x")), T::Int);
+        let number = |digits| literal::number(digits, false).unwrap();
+        let left = operator::compare(Operator::NotEq, x(), number("0")).unwrap();
+        let quotient = Scalar::call(Op::Div, vec![number("10"), x()], T::Int);
+        let right = operator::compare(Operator::Gt, quotient, number("3")).unwrap();
+        let expr = operator::raw(left.expr, Operator::And, right.expr);
+        let schema = DFSchema::try_from(batch(&[]).schema()).unwrap();
+        let plain = create_physical_expr(&expr, &schema, &ExecutionProps::new(), &Default::default()).unwrap();
+        let rows = batch(&[0, 1, 2, 5, 1, 1, 1]);
+        assert!(plain.evaluate(&rows).is_err(), "DataFusion's AND computes the right side for all rows");
+        let array = guard(plain).unwrap().evaluate(&rows).unwrap().into_array(7).unwrap();
+        let values: Vec<bool> = array.as_boolean().iter().flatten().collect();
+        assert_eq!(values, [false, true, true, false, true, true, true]);
+    }
+}

@@ -84,6 +84,12 @@ fn answers() {
         // guards: left to right, wherever the conditions end up
         ("SELECT x FROM (VALUES (0), (5), (2)) v(x) WHERE x <> 0 AND 10 / x > 3", "2"),
         ("SELECT x FROM (VALUES (0), (5), (2)) v(x) WHERE x = 0 OR 10 / x > 3", "0 | 2"),
+        // PostgreSQL takes the cheaper condition first, here too
+        ("SELECT x FROM (VALUES (0), (5), (2)) v(x) WHERE 10 / x > 3 AND x <> 0", "2"),
+        ("SELECT x FROM (VALUES (0), (5), (2)) v(x) WHERE 10 / x > 3 AND x <> 1", "22012"),
+        // and what order leaves open is no error where a condition decides
+        ("SELECT x FROM (VALUES (0), (5), (2)) v(x) WHERE 10 / x > 3 AND abs(x) <> 0", "2"),
+        ("SELECT x FROM (VALUES (0), (5), (2)) v(x) WHERE 10 / x > 3 OR abs(x) = 0", "0 | 2"),
         ("SELECT x FROM (SELECT * FROM (VALUES (0), (5), (2)) v(x) WHERE x <> 0) s WHERE 10 / x > 3", "2"),
         ("SELECT x FROM (VALUES (0), (5), (2)) v(x) WHERE CASE WHEN x = 0 THEN false ELSE 10 / x > 3 END", "2"),
         ("SELECT CASE WHEN x <> 0 THEN 10 / x END FROM (VALUES (0), (5)) v(x)", "NULL | 2"),
