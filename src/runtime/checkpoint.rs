@@ -50,6 +50,8 @@ pub(crate) struct TableState {
 pub(crate) struct Background {
     running: Option<(Epoch, JoinHandle<Result<CheckpointStats, StateError>>)>,
     pub records: BTreeMap<Epoch, Offset>,
+    /// Epoch records below this offset are to be deleted.
+    trim_below: Option<Offset>,
 }
 
 impl Drop for Background {
@@ -133,7 +135,7 @@ impl Engine {
         }
     }
 
-    /// Deletes what only older checkpoints than the kept ones need: those checkpoints, and the epoch records below them.
+    /// Deletes the checkpoints that are older than the kept ones, and notes below which offset no epoch record is needed.
     fn prune(&mut self) {
         if let Err(error) = self.store.prune(self.config.checkpoints_kept) {
             tracing::warn!("cannot delete old checkpoints, it is tried again after the next one: {error}");
@@ -143,11 +145,16 @@ impl Engine {
         let offsets: Option<Vec<Offset>> =
             kept.iter().map(|epoch| self.background.records.get(epoch).copied()).collect();
         // The record of a checkpoint from before this start may be unknown: nothing is trimmed until it is pruned.
-        if let Some(below) = offsets.and_then(|offsets| offsets.into_iter().min()) {
-            let at = TopicPartition { topic: self.config.epoch_topic().into(), partition: EPOCH_PARTITION };
-            if let Err(error) = self.parts.log.trim(&at, below) {
-                tracing::warn!("cannot trim the epoch topic below offset {below}: {error}");
-            }
+        self.background.trim_below = offsets.and_then(|offsets| offsets.into_iter().min());
+    }
+
+    /// Deletes the epoch records that no kept checkpoint needs. Only right after a commit of our own: who has been fenced
+    /// would delete what the checkpoints of others need.
+    pub(crate) fn trim(&mut self) {
+        let Some(below) = self.background.trim_below.take() else { return };
+        let at = TopicPartition { topic: self.config.epoch_topic().into(), partition: EPOCH_PARTITION };
+        if let Err(error) = self.parts.log.trim(&at, below) {
+            tracing::warn!("cannot trim the epoch topic below offset {below}: {error}");
         }
     }
 }

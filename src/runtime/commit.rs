@@ -42,6 +42,7 @@ impl Engine {
         for failure in &failures {
             self.fail_sink(failure);
         }
+        self.trim();
         self.publish(staged, &record, &bytes, offset);
         Ok(())
     }

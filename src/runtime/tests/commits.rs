@@ -2,10 +2,10 @@
 
 use api::Log;
 use plan::EpochRecord;
-use zset::{Generation, TimestampMs};
+use zset::{Generation, Offset, TimestampMs};
 
 use super::faulty_log::Fault;
-use super::world::{Between, T, World, append, put, read, upserted};
+use super::world::{Between, T, World, append, at, put, read, upserted};
 use crate::{EngineError, Phase};
 
 const SINKS: &str = "
@@ -106,6 +106,26 @@ fn whoever_is_fenced_stops_and_writes_nothing() {
     assert!(handle.table("t").is_err(), "it answers no more");
     assert_eq!(read(&world.log, "p.epochs", 0).len(), records);
     assert!(read(&world.log, "out", 0).is_empty());
+}
+
+#[test]
+fn whoever_is_fenced_deletes_no_epoch_records() {
+    let world = World::new();
+    let running = world.start();
+    running.sql(T);
+    for id in 1..4 {
+        running.feed("t", &[put(id, 1, 10)]);
+        running.handle.checkpoint().unwrap();
+    }
+    running.feed("t", &[put(4, 1, 10)]);
+    let low = || world.log.bounds(&at("p.epochs", 0)).unwrap().low;
+    let before = low();
+    assert!(before > Offset(0), "records below the older checkpoint are deleted");
+    let _other = world.log.inner.writer().unwrap();
+    running.handle.checkpoint().unwrap();
+    append(&world.log, "t", 0, &[put(5, 1, 10)]);
+    assert_eq!(running.end().0, Phase::Fenced);
+    assert_eq!(low(), before);
 }
 
 #[test]

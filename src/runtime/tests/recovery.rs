@@ -226,6 +226,7 @@ fn a_torn_checkpoint_is_skipped_for_the_older_one_and_its_records_are_there() {
         running.handle.checkpoint().unwrap();
         running.feed("t", &[put(9, 9, 10)]);
         running.handle.checkpoint().unwrap();
+        running.feed("t", &[put(9, 9, 10)]);
     }
     running.crash();
     checkpoints(&world).iter().for_each(|(_, path)| tear(path));
