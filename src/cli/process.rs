@@ -22,6 +22,9 @@ use super::{Failure, signals};
 /// How long is waited for the loop at a time, before it is asked whether it still runs.
 const GLANCE: Duration = Duration::from_millis(100);
 
+/// How long answers that are being sent may take to be cut off at the end.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
+
 /// What a pipeline is started with.
 #[derive(Debug)]
 pub(super) struct Settings {
@@ -114,9 +117,12 @@ impl Process {
 
     /// Waits for the end of the loop.
     pub fn join(self) -> Result<(), Failure> {
-        let ended = self.engine.join();
-        // Not waited for: an answer that is being sent may take as long as its reader likes.
-        self.runtime.shutdown_background();
+        let Self { handle, log, engine, runtime, .. } = self;
+        let ended = engine.join();
+        drop((handle, log));
+        // The last holders of the log are answers that are being sent. RocksDB aborts if it is still open when the process
+        // ends, so they are cut off, and waited for; a moment is enough.
+        runtime.shutdown_timeout(SHUTDOWN_MAX);
         match ended {
             Ok(result) => result.map_err(Failure::from),
             Err(_) => Err(Failure::other(

@@ -22,14 +22,20 @@ fn fixed_seeds_equal_postgresql() {
     FIXED_SEEDS.for_each(case::run);
 }
 
+/// Without `ORACLE_SECONDS` a few more cases from a fixed seed on, as many as there is time for: a run that fails without a
+/// change of ours would help nobody.
 #[test]
-fn new_seeds_equal_postgresql() {
-    let seconds = std::env::var("ORACLE_SECONDS").map_or(20, |text| text.parse().expect("ORACLE_SECONDS is a number"));
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
-    let first = since.as_nanos() as u64 >> 16;
+fn more_seeds_equal_postgresql() {
+    let (first, seconds) = match std::env::var("ORACLE_SECONDS") {
+        Ok(seconds) => {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
+            (since.as_nanos() as u64 >> 16, seconds.parse().expect("ORACLE_SECONDS is a number"))
+        }
+        Err(_) => (1_000, 20),
+    };
     let until = Instant::now() + Duration::from_secs(seconds);
     let mut cases = 0;
-    while Instant::now() < until {
+    while cases == 0 || Instant::now() < until {
         case::run(first + cases);
         cases += 1;
     }
