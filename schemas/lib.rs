@@ -13,6 +13,7 @@ mod cells;
 mod compose;
 mod encoding;
 mod envelope;
+mod include;
 mod json;
 mod options;
 mod record;
@@ -22,7 +23,8 @@ pub mod text;
 mod watch;
 
 pub use compose::{DecoderSpec, decoder};
-pub use options::{SchemaError, SourceOption, check_options, source_options};
-pub use record::{DeadLetter, Decoded, Decoder, RawRecord};
+pub use include::include;
+pub use options::{OWN_RECORDS, SchemaError, SourceOption, check_options, source_options};
+pub use record::{DeadLetter, Decoded, Decoder, RawHeader, RawRecord};
 pub use sink::{BoundRows, RowWriter, SinkEncoder, SinkEpoch, SinkNames, SinkRecord, murmur2, partition};
 pub use watch::WATCHED_RECORDS;

@@ -74,6 +74,10 @@ const OPTIONS: &[SourceOption] = &[
     },
 ];
 
+/// Not an option of a statement: the records are ours, and hold neither Debezium's placeholders nor Kafka Connect's schemas,
+/// but perhaps values that look like them.
+pub const OWN_RECORDS: &str = "millstream.own_records";
+
 /// The options that a decoder takes.
 pub fn source_options() -> &'static [SourceOption] {
     OPTIONS
@@ -132,6 +136,8 @@ pub(crate) struct Modes {
     pub decimal: DecimalMode,
     pub time: TimeMode,
     pub binary: BinaryMode,
+    /// Whether a value may be a placeholder, and a record may bring its schema.
+    pub foreign: bool,
 }
 
 impl Modes {
@@ -156,7 +162,7 @@ impl Modes {
             Some("hex") => BinaryMode::Hex,
             _ => BinaryMode::Base64,
         };
-        Self { decimal, time, binary }
+        Self { decimal, time, binary, foreign: options.get(OWN_RECORDS).is_none() }
     }
 }
 

@@ -2,13 +2,31 @@
 
 use zset::Changes;
 
-/// A record to decode: the bytes of its key and its value. A value of `None` is a tombstone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A record to decode: the bytes of its key and its value, and where it stood. A value of `None` is a tombstone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RawRecord<'a> {
     /// The key's bytes.
     pub key: Option<&'a [u8]>,
     /// The value's bytes.
     pub value: Option<&'a [u8]>,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// Its time, in milliseconds since 1970; negative: none.
+    pub timestamp: i64,
+    /// Its headers, in order. Only a table that includes them needs them.
+    pub headers: &'a [RawHeader<'a>],
+}
+
+/// A header: a name, and a value that may be null.
+pub type RawHeader<'a> = (&'a str, Option<&'a [u8]>);
+
+impl<'a> RawRecord<'a> {
+    /// A record of which only key and value matter.
+    pub fn new(key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> Self {
+        Self { key, value, ..Self::default() }
+    }
 }
 
 /// A record that could not be decoded. Nothing of it is in the changes.

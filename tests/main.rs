@@ -2,7 +2,13 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod cli;
+mod debezium;
 mod kill;
+mod options;
 mod oracle;
+mod psql;
+mod reference;
+mod session;
+mod slt;
 mod support;
 mod walls;

@@ -13,10 +13,14 @@ type Room = (&'static str, &'static [&'static str], &'static [&'static str]);
 const ROOMS: &[Room] = &[
     ("src/zset", &[], &["arrow", "arrow-row", "serde", "thiserror", "xxhash-rust"]),
     ("src/plan", &["zset"], &["serde", "serde_json", "thiserror", "xxhash-rust"]),
-    ("connectors/api", &["plan", "zset"], &["bytes", "thiserror", "xxhash-rust"]),
+    ("connectors/api", &["plan", "zset"], &["arrow", "bytes", "thiserror", "xxhash-rust"]),
     ("src/state", &["zset"], &["rocksdb", "serde", "serde_json", "thiserror", "tracing", "xxhash-rust"]),
     ("src/dataflow", &["plan", "state", "zset"], &["arrow", "thiserror", "tracing"]),
-    ("src/sql", &["dataflow", "plan", "zset"], &["arrow", "chrono", "datafusion"]),
+    (
+        "src/sql",
+        &["dataflow", "plan", "schemas", "zset"],
+        &["arrow", "async-trait", "chrono", "datafusion", "futures", "tokio"],
+    ),
     ("schemas", &["plan", "zset"], &["arrow", "base64", "serde", "serde_json", "thiserror"]),
     (
         "src/runtime",
@@ -25,20 +29,46 @@ const ROOMS: &[Room] = &[
     ),
     (
         "src/serve",
-        &["api", "runtime", "schemas", "zset"],
-        &["axum", "base64", "bytes", "http-body", "serde", "serde_json", "thiserror", "tokio", "tracing"],
+        &["api", "dataflow", "plan", "runtime", "schemas", "zset"],
+        &[
+            "arrow",
+            "axum",
+            "base64",
+            "bytes",
+            "http-body",
+            "pgwire",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "tokio",
+            "tracing",
+        ],
     ),
     ("src/testkit", &["zset"], &["arrow", "rand", "rand_chacha"]),
     ("connectors/kafka", &["api", "plan", "zset"], &["bytes", "rdkafka", "thiserror", "tracing"]),
     (
         "connectors/local",
         &["api", "plan", "zset"],
-        &["arrow", "bytes", "rocksdb", "serde", "serde_json", "thiserror", "tracing", "xxhash-rust"],
+        &["arrow", "bytes", "glob", "rocksdb", "serde", "serde_json", "thiserror", "tracing", "xxhash-rust"],
     ),
+    ("connectors/postgres", &["api", "plan", "schemas", "zset"], &["arrow", "postgres", "thiserror", "tracing"]),
     (
         ".",
-        &["api", "dataflow", "kafka", "local", "plan", "runtime", "schemas", "serve", "sql", "zset"],
-        &["clap", "rand", "serde_json", "tokio", "tokio-util", "tracing", "tracing-subscriber", "ureq", "uuid"],
+        &["api", "dataflow", "kafka", "local", "plan", "postgres", "runtime", "schemas", "serve", "sql", "zset"],
+        &[
+            "clap",
+            "getrandom_02",
+            "indicatif",
+            "rand",
+            "serde_json",
+            "tokio",
+            "tokio-util",
+            "toml",
+            "tracing",
+            "tracing-subscriber",
+            "ureq",
+            "uuid",
+        ],
     ),
 ];
 
@@ -47,7 +77,7 @@ const GUARDED: &[(&str, &[&str])] = &[
     ("datafusion", &["src/sql"]),
     ("rdkafka", &["connectors/kafka"]),
     ("rocksdb", &["src/state", "connectors/local"]),
-    ("tokio", &["src/serve", "."]),
+    ("tokio", &["src/serve", "src/sql", "."]),
     ("axum", &["src/serve"]),
 ];
 

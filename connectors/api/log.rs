@@ -1,5 +1,6 @@
 //! The log: topics, a reader over many partitions, and the one transactional writer.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use zset::{Offset, Partition, TimestampMs};
@@ -18,6 +19,10 @@ pub enum TopicKind {
     Compacted,
     /// A changelog kept by the broker's defaults.
     Plain,
+    /// The topic of a table of our own with a key: compacted, and nothing of it deleted otherwise. Verified.
+    OwnKeyed,
+    /// The topic of a table of our own without a key: kept for ever. Verified.
+    OwnKeyless,
 }
 
 /// A topic to be made.
@@ -52,26 +57,47 @@ pub struct Bounds {
     pub high: Offset,
 }
 
-/// A log.
-pub trait Log: Send + Sync {
+/// What records are read from: topics with partitions and offsets, read back exactly as they are. A file is one too.
+pub trait Transport: Send + Sync {
     /// A name for errors and logs: `embedded log DIR`, `Kafka at host:port`.
     fn name(&self) -> String;
 
-    /// The topics there are, in order of name, internal ones left out.
-    fn topics(&self) -> Result<Vec<TopicInfo>, LogError>;
+    /// The partitions of a topic, in order; `None` if it does not exist. A number that was given once is never given to
+    /// other records.
+    fn partitions(&self, topic: &str) -> Result<Option<Vec<Partition>>, LogError>;
 
-    /// One topic; `None` if it does not exist.
-    fn topic(&self, topic: &str) -> Result<Option<TopicInfo>, LogError>;
+    /// Whether a partition may go away for good once it was read, as a file that is deleted.
+    fn partitions_go(&self) -> bool {
+        false
+    }
 
-    /// Makes a topic if it is missing; an existing one is used as it is, except that an `Epochs` topic with other
-    /// settings is refused.
-    fn make_topic(&self, spec: &TopicSpec) -> Result<TopicInfo, LogError>;
+    /// What a partition is called in errors.
+    fn place(&self, at: &TopicPartition) -> String {
+        format!("topic \"{}\" partition {}", at.topic, at.partition)
+    }
 
     /// What a partition holds now.
     fn bounds(&self, at: &TopicPartition) -> Result<Bounds, LogError>;
 
     /// The first offset whose record is at or after a time; the end if there is none.
     fn offset_at(&self, at: &TopicPartition, time: TimestampMs) -> Result<Offset, LogError>;
+
+    /// A reader without partitions. `properties` are the client's own, by name; one that is not known, or that would break
+    /// what a reader guarantees, is [`LogError::Unusable`].
+    fn reader(&self, properties: &BTreeMap<String, String>) -> Result<Box<dyn Reader>, LogError>;
+}
+
+/// A log: a transport that is written to as well.
+pub trait Log: Transport {
+    /// The topics there are, in order of name, internal ones left out.
+    fn topics(&self) -> Result<Vec<TopicInfo>, LogError>;
+
+    /// One topic; `None` if it does not exist.
+    fn topic(&self, topic: &str) -> Result<Option<TopicInfo>, LogError>;
+
+    /// Makes a topic if it is missing; an existing one is used as it is, except that an `Epochs`, `OwnKeyed` or
+    /// `OwnKeyless` topic with settings that would lose what must be kept is refused.
+    fn make_topic(&self, spec: &TopicSpec) -> Result<TopicInfo, LogError>;
 
     /// Deletes a partition's records below an offset, for good: `low` becomes `below`. At or below `low` already:
     /// nothing happens. Above `high`: [`LogError::OutOfRange`]. Offsets are never given out twice, also when all is
@@ -83,12 +109,13 @@ pub trait Log: Send + Sync {
     /// producer) may have written some of them when it fails.
     fn append(&self, records: &[OutRecord]) -> Result<Vec<Offset>, LogError>;
 
-    /// A reader without partitions.
-    fn reader(&self) -> Result<Box<dyn Reader>, LogError>;
-
     /// The writer. Fences every older one, and returns only when their open transactions are resolved: what is in the
     /// log afterwards is all there will ever be of them.
     fn writer(&self) -> Result<Box<dyn Writer>, LogError>;
+
+    /// Tells tools that watch consumer groups how far the pipeline is: a courtesy, which nothing reads back. May block;
+    /// failing is no harm. A log without such tools does nothing.
+    fn tell_positions(&self, positions: &[(TopicPartition, Offset)]) -> Result<(), LogError>;
 }
 
 /// Reads many partitions, each in the order of its offsets, committed records only.
@@ -114,9 +141,21 @@ pub trait Reader: Send {
 
 /// The one writer of a pipeline.
 pub trait Writer: Send {
-    /// Writes all records in one transaction, in order, and returns when it is committed, with the offset of each.
-    /// On `Aborted` and `Refused` nothing is visible and the writer can be used again. A topic or partition that does
-    /// not exist is `Refused`, never made. (Kafka's readers may see a committed transaction a moment later, and
-    /// partition by partition.)
-    fn commit(&mut self, records: &[OutRecord]) -> Result<Vec<Offset>, CommitError>;
+    /// Writes records in one transaction, and returns when it is committed, with the offset of each. `first` goes out
+    /// first; when its offsets are known, `rest` is asked for what follows them in the same transaction, in order.
+    ///
+    /// `rest` is called while the transaction is open: it must not use the log. On `Aborted` and `Refused` nothing is visible
+    /// and the writer can be used again (`rest` may have been asked, more than once: the last answer counts). `Refused` names the place among `first` and `rest` together. A topic or partition that does not exist
+    /// is `Refused`, never made. (Kafka's readers may see a committed transaction a moment later, and partition by
+    /// partition.)
+    fn commit(
+        &mut self,
+        first: &[OutRecord],
+        rest: &mut dyn FnMut(&[Offset]) -> Vec<OutRecord>,
+    ) -> Result<Vec<Offset>, CommitError>;
+
+    /// As [`Writer::commit`], of records that need to know nothing of each other.
+    fn commit_all(&mut self, records: &[OutRecord]) -> Result<Vec<Offset>, CommitError> {
+        self.commit(records, &mut |_| Vec::new())
+    }
 }

@@ -1,4 +1,4 @@
-//! Making topics with the settings their purpose needs, verifying the epoch topic's, deleting old records.
+//! Making topics with the settings their purpose needs, verifying those that must lose nothing, deleting old records.
 //!
 //! A client is opened for each task and closed after it: what an open one would log waits in a queue that the bindings
 //! do not let us empty.
@@ -24,16 +24,41 @@ use crate::meta::{Meta, is_name};
 /// How long making, or deleting, may take.
 const DONE: Duration = Duration::from_secs(30);
 
-/// What an epoch topic must have: its records are the only truth about what was committed.
-const EPOCHS: &[(&str, &str)] = &[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
-const COMPACTED: &[(&str, &str)] = &[("cleanup.policy", "compact")];
+type Settings = &'static [(&'static str, &'static str)];
 
-fn settings(kind: TopicKind) -> &'static [(&'static str, &'static str)] {
+/// What an epoch topic must have: its records are the only truth about what was committed.
+const EPOCHS: Settings = &[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
+const COMPACTED: Settings = &[("cleanup.policy", "compact")];
+/// What the topic of a table of our own must have. The time of a record is ours: by it the topic is known again.
+const OWN_KEYED: Settings = &[("cleanup.policy", "compact"), ("message.timestamp.type", "CreateTime")];
+const OWN_KEYLESS: Settings = &[
+    ("cleanup.policy", "delete"),
+    ("retention.ms", "-1"),
+    ("retention.bytes", "-1"),
+    ("message.timestamp.type", "CreateTime"),
+];
+/// What is compacted cannot be replayed exactly: records younger than a week are left alone.
+const OWN_KEYED_MADE: Settings =
+    &[("retention.ms", "-1"), ("retention.bytes", "-1"), ("min.compaction.lag.ms", "604800000")];
+
+/// What a topic of a kind must have to lose nothing; verified.
+fn needed(kind: TopicKind) -> Option<(&'static str, Settings)> {
     match kind {
-        TopicKind::Epochs => EPOCHS,
-        TopicKind::Compacted => COMPACTED,
-        TopicKind::Plain => &[],
+        TopicKind::Epochs => Some(("the epoch topic", EPOCHS)),
+        TopicKind::OwnKeyed => Some(("the topic of a table with a PRIMARY KEY", OWN_KEYED)),
+        TopicKind::OwnKeyless => Some(("the topic of a table without a PRIMARY KEY", OWN_KEYLESS)),
+        TopicKind::Compacted | TopicKind::Plain => None,
     }
+}
+
+/// What a topic of a kind is made with.
+fn settings(kind: TopicKind) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    let more: Settings = match kind {
+        TopicKind::Compacted => COMPACTED,
+        TopicKind::OwnKeyed => OWN_KEYED_MADE,
+        TopicKind::Epochs | TopicKind::Plain | TopicKind::OwnKeyless => &[],
+    };
+    needed(kind).map_or(&[] as Settings, |(_, settings)| settings).iter().chain(more)
 }
 
 /// A client for one task.
@@ -50,7 +75,7 @@ impl Admin {
         Ok(Self { client, options })
     }
 
-    /// Makes a topic if it is missing, and waits until it is there; an epoch topic is verified, new or old.
+    /// Makes a topic if it is missing, and waits until it is there; one that must lose nothing is verified, new or old.
     pub(crate) fn make_topic(&self, meta: &Meta, spec: &TopicSpec) -> Result<TopicInfo, LogError> {
         possible(spec)?;
         let info = match meta.topic(&spec.topic)? {
@@ -60,8 +85,8 @@ impl Admin {
                 appeared(meta, spec)?
             }
         };
-        if spec.kind == TopicKind::Epochs {
-            self.verify_epochs(&info)?;
+        if let Some(needed) = needed(spec.kind) {
+            self.verify(&info, spec.kind, needed)?;
         }
         Ok(info)
     }
@@ -83,7 +108,7 @@ impl Admin {
         }
     }
 
-    fn verify_epochs(&self, info: &TopicInfo) -> Result<(), LogError> {
+    fn verify(&self, info: &TopicInfo, kind: TopicKind, (what, needed): (&str, Settings)) -> Result<(), LogError> {
         let topic = &info.topic;
         let specifier = ResourceSpecifier::Topic(topic);
         let doing = format!("read the settings of topic \"{topic}\"");
@@ -95,11 +120,15 @@ impl Admin {
         let described = described.map_err(|code| log_error(&doing, topic, &KafkaError::AdminOp(code)))?;
         let actual = |name: &str| described.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
         let wrong: Vec<_> =
-            EPOCHS.iter().filter(|(name, value)| actual(name) != *value).map(|(n, v)| (*n, *v, actual(n))).collect();
-        match epochs_complaint(info, &wrong) {
-            Some(complaint) => Err(LogError::Unusable(complaint)),
-            None => Ok(()),
+            needed.iter().filter(|(name, value)| actual(name) != *value).map(|(n, v)| (*n, *v, actual(n))).collect();
+        if kind == TopicKind::Epochs && info.partitions != 1 {
+            return Err(LogError::Unusable(format!(
+                "topic \"{topic}\" cannot be the epoch topic: it has {} partitions, not one; delete it, or take another \
+                 pipeline name",
+                info.partitions
+            )));
         }
+        complaint(topic, what, &wrong).map_or(Ok(()), |complaint| Err(LogError::Unusable(complaint)))
     }
 
     /// Deletes the records below an offset.
@@ -135,23 +164,15 @@ fn possible(spec: &TopicSpec) -> Result<(), LogError> {
     Ok(())
 }
 
-/// What is wrong with an epoch topic, and how to mend it; `wrong` holds name, wanted and actual value.
-fn epochs_complaint(info: &TopicInfo, wrong: &[(&str, &str, String)]) -> Option<String> {
-    let topic = &info.topic;
-    if info.partitions != 1 {
-        return Some(format!(
-            "topic \"{topic}\" cannot be the epoch topic: it has {} partitions, not one; delete it, or take another \
-             pipeline name",
-            info.partitions
-        ));
-    }
+/// What is wrong with a topic's settings, and how to mend it; `wrong` holds name, wanted and actual value.
+fn complaint(topic: &str, what: &str, wrong: &[(&str, &str, String)]) -> Option<String> {
     if wrong.is_empty() {
         return None;
     }
     let has: Vec<_> = wrong.iter().map(|(name, value, actual)| format!("{name}={actual} instead of {value}")).collect();
     let change: Vec<_> = wrong.iter().map(|(name, value, _)| format!("{name}={value}")).collect();
     Some(format!(
-        "topic \"{topic}\" cannot be the epoch topic: it would lose records, for it has {}; change it with \
+        "topic \"{topic}\" cannot be {what}: it would lose what must be kept, for it has {}; change it with \
          kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {}",
         has.join(", "),
         change.join(",")
@@ -204,11 +225,8 @@ mod tests {
 
     #[test]
     fn a_complaint_says_what_and_how() {
-        let one = TopicInfo { topic: "p.epochs".into(), partitions: 1 };
-        assert_eq!(epochs_complaint(&one, &[]), None);
-        let text = epochs_complaint(&one, &[("retention.ms", "-1", "604800000".into())]).unwrap();
+        assert_eq!(complaint("p.epochs", "the epoch topic", &[]), None);
+        let text = complaint("p.epochs", "the epoch topic", &[("retention.ms", "-1", "604800000".into())]).unwrap();
         assert!(text.contains("retention.ms=604800000 instead of -1") && text.contains("--add-config retention.ms=-1"));
-        let two = TopicInfo { topic: "p.epochs".into(), partitions: 2 };
-        assert!(epochs_complaint(&two, &[]).unwrap().contains("2 partitions"));
     }
 }

@@ -1,6 +1,7 @@
 //! Tests against a real Kafka, whose address is in MILLSTREAM_TEST_KAFKA (tests/with-services starts one).
 #![allow(clippy::unwrap_used)]
 
+mod group;
 mod reading;
 mod restart;
 pub(crate) mod support;

@@ -49,6 +49,14 @@ const OURS: &[(&str, &str)] = &[
     ("enable.gapless.guarantee", "transactions decide what is visible"),
 ];
 
+/// Properties that a statement cannot set: they are for whoever starts the process.
+const STARTERS: &[(&str, &str)] = &[
+    ("plugin.library.paths", "it loads code into this process"),
+    ("ssl.engine.location", "it loads code into this process"),
+    ("ssl.providers", "it loads code into this process"),
+    ("sasl.kerberos.kinit.cmd", "it runs a command on this machine"),
+];
+
 /// For every client. Reconnecting is quick, because epochs wait for it.
 const COMMON: &[(&str, &str)] = &[
     ("allow.auto.create.topics", "false"),
@@ -85,6 +93,9 @@ const WRITE: &[(&str, &str)] = &[
     ("message.max.bytes", "67108864"),
 ];
 
+/// How long an answer of the group's coordinator is waited for: positions are only told.
+const GROUP: &[(&str, &str)] = &[("coordinator.query.interval.ms", "5000"), ("socket.timeout.ms", "10000")];
+
 /// A transaction that was begun and not ended is aborted by the broker after this; it ends sooner when we start again.
 const TRANSACTION_TIMEOUT: (&str, &str) = ("transaction.timeout.ms", "60000");
 
@@ -97,14 +108,16 @@ impl KafkaConfig {
         if self.pipeline.is_empty() {
             return Err(LogError::Unusable("the pipeline has no name: it names everything in Kafka".into()));
         }
-        for (name, reason) in OURS {
-            if self.properties.contains_key(*name) {
-                return Err(LogError::Unusable(format!(
-                    "the Kafka property {name} cannot be set: {reason}; take it out"
-                )));
-            }
-        }
-        Ok(())
+        refuse(&self.properties, OURS)
+    }
+
+    /// The same with more properties, those of a table's reader.
+    pub(crate) fn with(&self, properties: &BTreeMap<String, String>) -> Result<Self, LogError> {
+        refuse(properties, OURS)?;
+        refuse(properties, STARTERS)?;
+        let mut all = self.clone();
+        all.properties.extend(properties.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Ok(all)
     }
 
     fn client(&self, groups: &[&[(&str, &str)]]) -> ClientConfig {
@@ -140,6 +153,13 @@ impl KafkaConfig {
         config
     }
 
+    /// A consumer that only tells positions.
+    pub(crate) fn group(&self) -> ClientConfig {
+        let mut config = self.client(&[COMMON, READ, GROUP]);
+        config.set("group.id", &self.pipeline);
+        config
+    }
+
     /// A client for making topics and the like.
     pub(crate) fn admin(&self) -> ClientConfig {
         self.client(&[COMMON])
@@ -155,6 +175,15 @@ impl KafkaConfig {
     /// A producer without transactions.
     pub(crate) fn plain(&self) -> ClientConfig {
         self.client(&[COMMON, WRITE, &[("message.timeout.ms", "30000")]])
+    }
+}
+
+fn refuse(properties: &BTreeMap<String, String>, refused: &[(&str, &str)]) -> Result<(), LogError> {
+    match refused.iter().find(|(name, _)| properties.contains_key(*name)) {
+        None => Ok(()),
+        Some((name, reason)) => {
+            Err(LogError::Unusable(format!("the Kafka property {name} cannot be set: {reason}; take it out")))
+        }
     }
 }
 
@@ -175,6 +204,22 @@ mod tests {
             assert!(error.contains(name), "{error}");
         }
         config(&[("security.protocol", "ssl")]).check().unwrap();
+    }
+
+    #[test]
+    fn a_table_sets_what_neither_breaks_reading_nor_runs_code() {
+        let with = |name: &str| config(&[]).with(&[(name.to_string(), "x".to_string())].into()).map(|_| ());
+        for name in ["isolation.level", "group.id", "enable.partition.eof", "bootstrap.servers", "enable.idempotence"] {
+            let error = with(name).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("take it out"), "{error}");
+        }
+        for name in ["plugin.library.paths", "sasl.kerberos.kinit.cmd"] {
+            assert!(with(name).unwrap_err().to_string().contains(name));
+        }
+        let table = config(&[("client.id", "all"), ("fetch.max.bytes", "1")]);
+        let table = table.with(&[("fetch.max.bytes".to_string(), "2".to_string())].into()).unwrap();
+        assert_eq!(table.reader().get("fetch.max.bytes"), Some("2"), "the table's own wins");
+        assert_eq!(table.reader().get("client.id"), Some("all"));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! | `config` | what a user sets, and the settings of each client made from it |
 //! | `log` | the log itself; `meta` (what topics hold) and `admin` (making, trimming) beside it |
 //! | `reader` | many partitions; `batch` gathers its records, `probe` finds out whether a tail holds anything |
+//! | `group` | the consumer group's offsets, told for tools that watch them |
 //! | `writer` | transactions; `sender` sends and collects delivery reports, `verdict` decides what a failure means |
 //! | `error`, `context` | error codes by what can be done about them; librdkafka's own log lines |
 
@@ -17,6 +18,7 @@ mod batch;
 mod config;
 mod context;
 mod error;
+mod group;
 mod log;
 mod meta;
 mod probe;

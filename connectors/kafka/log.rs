@@ -1,15 +1,17 @@
 //! Kafka as a log: the trait, by the parts that do it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use api::{Bounds, Log, LogError, OutRecord, Reader, TopicInfo, TopicPartition, TopicSpec, Writer};
+use api::{Bounds, Log, LogError, OutRecord, Reader, TopicInfo, TopicPartition, TopicSpec, Transport, Writer};
 use rdkafka::error::KafkaError;
-use zset::{Offset, TimestampMs};
+use zset::{Offset, Partition, TimestampMs};
 
 use crate::admin::Admin;
 use crate::config::KafkaConfig;
 use crate::error::{is_missing, log_error};
+use crate::group::Group;
 use crate::meta::Meta;
 use crate::probe;
 use crate::reader::KafkaReader;
@@ -26,6 +28,7 @@ pub struct KafkaLog {
     meta: Arc<Meta>,
     /// The producer without transactions; made when it is first used, and anew after a failure.
     plain: Mutex<Option<Sender>>,
+    group: Group,
 }
 
 impl KafkaLog {
@@ -40,25 +43,18 @@ impl KafkaLog {
                 CONNECT.as_secs()
             )));
         }
-        Ok(Self { config: config.clone(), meta, plain: Mutex::new(None) })
+        Ok(Self { config: config.clone(), meta, plain: Mutex::new(None), group: Group::default() })
     }
 }
 
-impl Log for KafkaLog {
+impl Transport for KafkaLog {
     fn name(&self) -> String {
         format!("Kafka at {}", self.config.brokers)
     }
 
-    fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
-        self.meta.topics()
-    }
-
-    fn topic(&self, topic: &str) -> Result<Option<TopicInfo>, LogError> {
-        self.meta.topic(topic)
-    }
-
-    fn make_topic(&self, spec: &TopicSpec) -> Result<TopicInfo, LogError> {
-        Admin::open(&self.config)?.make_topic(&self.meta, spec)
+    fn partitions(&self, topic: &str) -> Result<Option<Vec<Partition>>, LogError> {
+        let info = self.meta.topic(topic)?;
+        Ok(info.map(|info| (0..info.partitions as i32).map(Partition).collect()))
     }
 
     fn bounds(&self, at: &TopicPartition) -> Result<Bounds, LogError> {
@@ -77,6 +73,24 @@ impl Log for KafkaLog {
             }
             _ => Ok(high),
         }
+    }
+
+    fn reader(&self, properties: &BTreeMap<String, String>) -> Result<Box<dyn Reader>, LogError> {
+        Ok(Box::new(KafkaReader::open(&self.config.with(properties)?, self.meta.clone())?))
+    }
+}
+
+impl Log for KafkaLog {
+    fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
+        self.meta.topics()
+    }
+
+    fn topic(&self, topic: &str) -> Result<Option<TopicInfo>, LogError> {
+        self.meta.topic(topic)
+    }
+
+    fn make_topic(&self, spec: &TopicSpec) -> Result<TopicInfo, LogError> {
+        Admin::open(&self.config)?.make_topic(&self.meta, spec)
     }
 
     fn trim(&self, at: &TopicPartition, below: Offset) -> Result<(), LogError> {
@@ -107,12 +121,12 @@ impl Log for KafkaLog {
         answer
     }
 
-    fn reader(&self) -> Result<Box<dyn Reader>, LogError> {
-        Ok(Box::new(KafkaReader::open(&self.config, self.meta.clone())?))
-    }
-
     fn writer(&self) -> Result<Box<dyn Writer>, LogError> {
         Ok(Box::new(KafkaWriter::open(&self.config)?))
+    }
+
+    fn tell_positions(&self, positions: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
+        self.group.tell(&self.config, positions)
     }
 }
 

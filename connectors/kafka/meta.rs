@@ -2,7 +2,8 @@
 //!
 //! All of them are asked by a `read_committed` consumer, so that the end of a partition is its last stable offset.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use api::{Bounds, LogError, TopicInfo, TopicPartition};
 use rdkafka::client::{Client, ClientContext};
@@ -17,6 +18,8 @@ use crate::error::{is_missing, log_error};
 
 /// How long one question may take.
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
+/// How soon a question is asked again.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// The consumer that asks.
 pub(crate) struct Meta {
@@ -80,7 +83,7 @@ impl Meta {
 
     /// What a partition that exists holds.
     pub(crate) fn bounds(&self, at: &TopicPartition) -> Result<Bounds, LogError> {
-        let answer = self.heard(self.consumer.fetch_watermarks(&at.topic, at.partition.0, ANSWER));
+        let answer = led(|| self.heard(self.consumer.fetch_watermarks(&at.topic, at.partition.0, ANSWER)));
         let (low, high) = answer.map_err(|e| {
             let doing = format!("ask for the offsets of topic \"{}\" partition {}", at.topic, at.partition);
             log_error(&doing, &at.topic, &e)
@@ -112,6 +115,21 @@ impl Meta {
     }
 }
 
+/// Asks again while the partition has no leader: of a topic that was just made, a broker may not know yet that it is.
+fn led<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
+    let deadline = Instant::now() + ANSWER;
+    loop {
+        match ask() {
+            Err(error) if leaderless(&error) && Instant::now() < deadline => thread::sleep(AGAIN),
+            answer => return answer,
+        }
+    }
+}
+
+fn leaderless(error: &KafkaError) -> bool {
+    matches!(error.rdkafka_error_code(), Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable))
+}
+
 /// Whether Kafka would take this for a topic's name. librdkafka's bindings abort the process on an empty one.
 pub(crate) fn is_name(topic: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
@@ -141,6 +159,15 @@ pub(crate) fn partitions<C: ClientContext>(client: &Client<C>, topic: &str) -> K
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_partition_without_a_leader_is_asked_again() {
+        let refused = |code| Err::<u32, _>(KafkaError::MetadataFetch(code));
+        let mut answers = vec![Ok(7), refused(Code::LeaderNotAvailable), refused(Code::NotLeaderForPartition)];
+        assert_eq!(led(|| answers.pop().expect("an answer")), Ok(7));
+        let mut answers = vec![Ok(7), refused(Code::TopicAuthorizationFailed)];
+        assert_eq!(led(|| answers.pop().expect("an answer")), refused(Code::TopicAuthorizationFailed));
+    }
 
     #[test]
     fn names_that_kafka_takes() {

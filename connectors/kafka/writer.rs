@@ -42,6 +42,9 @@ impl End {
     }
 }
 
+/// What follows the first records of a commit, once their offsets are known.
+type Rest<'a> = &'a mut dyn FnMut(&[Offset]) -> Vec<OutRecord>;
+
 /// What became of one attempt.
 enum Attempt {
     Committed(Vec<Offset>),
@@ -91,28 +94,64 @@ impl KafkaWriter {
     }
 
     /// One transaction.
-    fn attempt(&mut self, records: &[OutRecord]) -> Attempt {
-        match self.sender.first_missing(records) {
-            Ok(None) => {}
-            Ok(Some(failure)) => return Attempt::Failed(refused(failure.index, failure.code, records)),
-            Err(error) => return Attempt::Failed(CommitError::Aborted(format!("cannot look up its topics: {error}"))),
+    fn attempt(&mut self, first: &[OutRecord], rest: Rest<'_>) -> Attempt {
+        if let Some(failed) = self.missing(first, 0) {
+            return Attempt::Failed(failed);
+        }
+        // Without first records nothing is waited for: what follows is looked at before the transaction begins.
+        let early = first.is_empty().then(|| rest(&[]));
+        if let Some(records) = &early {
+            if records.is_empty() {
+                return Attempt::Committed(Vec::new());
+            }
+            if let Some(failed) = self.missing(records, 0) {
+                return Attempt::Failed(failed);
+            }
         }
         self.begun = Instant::now();
         if let Err(error) = self.sender.producer.begin_transaction() {
             return Attempt::Failed(self.failed(&error));
         }
-        let Some(offsets) = self.sender.send(records, &self.windows) else {
-            return self.give_up(records);
+        let mut offsets = match self.send(first, 0) {
+            Ok(offsets) => offsets,
+            Err(attempt) => return attempt,
         };
-        let Some(offsets) = offsets.into_iter().collect::<Option<Vec<_>>>().filter(|o| o.iter().all(|o| o.0 >= 0))
-        else {
-            // The broker has a record twice and kept one, but does not remember where: once more, to learn the offset.
-            return Attempt::Failed(self.abort("an offset was not reported"));
-        };
+        let records = early.unwrap_or_else(|| rest(&offsets));
+        if let Some(failed) = self.missing(&records, first.len()) {
+            let aborted = self.abort("a topic is missing");
+            return Attempt::Failed(if matches!(aborted, CommitError::Aborted(_)) { failed } else { aborted });
+        }
+        match self.send(&records, first.len()) {
+            Ok(more) => offsets.extend(more),
+            Err(attempt) => return attempt,
+        }
         match self.commit_begun() {
             Ok(()) => Attempt::Committed(offsets),
             Err(error) => Attempt::Failed(error),
         }
+    }
+
+    /// The refusal of the first record whose topic or partition does not exist. `base` is the place of the first of them in
+    /// the commit.
+    fn missing(&mut self, records: &[OutRecord], base: usize) -> Option<CommitError> {
+        match self.sender.first_missing(records) {
+            Ok(None) => None,
+            Ok(Some(failure)) => Some(refused(failure.index, failure.code, records, base)),
+            Err(error) => Some(CommitError::Aborted(format!("cannot look up its topics: {error}"))),
+        }
+    }
+
+    /// Sends records in the open transaction, and waits for their offsets. Otherwise the transaction is aborted.
+    fn send(&mut self, records: &[OutRecord], base: usize) -> Result<Vec<Offset>, Attempt> {
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Some(offsets) = self.sender.send(records, &self.windows) else {
+            return Err(self.give_up(records, base));
+        };
+        let offsets = offsets.into_iter().collect::<Option<Vec<_>>>().filter(|o| o.iter().all(|o| o.0 >= 0));
+        // The broker has a record twice and kept one, but does not remember where: once more, to learn the offset.
+        offsets.ok_or_else(|| Attempt::Failed(self.abort("an offset was not reported")))
     }
 
     /// Commits what was sent, and asks until it is known.
@@ -139,7 +178,7 @@ impl KafkaWriter {
     }
 
     /// Aborts, and says which record was to blame, if one was.
-    fn give_up(&mut self, records: &[OutRecord]) -> Attempt {
+    fn give_up(&mut self, records: &[OutRecord], base: usize) -> Attempt {
         // What is wrong with the transaction is told by any call that it does not allow.
         let state = self.sender.producer.begin_transaction().err();
         let (code, text) = match &state {
@@ -152,12 +191,12 @@ impl KafkaWriter {
             return Attempt::Failed(aborted);
         }
         match verdict::decide(&self.sender.failures(), records) {
-            Verdict::Refuse(index, code) => Attempt::Failed(refused(index, code, records)),
+            Verdict::Refuse(index, code) => Attempt::Failed(refused(index, code, records, base)),
             Verdict::Narrow(topics) => {
                 let narrowed = topics.iter().filter(|topic| self.windows.shrink(topic)).count();
                 if narrowed > 0 { Attempt::Again } else { Attempt::Failed(aborted) }
             }
-            Verdict::Retry if code.is_some_and(verdict::is_of_a_topic) => self.accuse(records, aborted),
+            Verdict::Retry if code.is_some_and(verdict::is_of_a_topic) => self.accuse(records, base, aborted),
             // librdkafka counts the records of a batch that was refused, the broker does not. The abort has mended that.
             Verdict::Retry if code == Some(Code::OutOfOrderSequenceNumber) && self.mended < MENDED_MAX => {
                 self.mended += 1;
@@ -168,7 +207,7 @@ impl KafkaWriter {
     }
 
     /// A topic takes nothing of ours, and it was not said which: each is tried alone, in a transaction that is aborted.
-    fn accuse(&mut self, records: &[OutRecord], otherwise: CommitError) -> Attempt {
+    fn accuse(&mut self, records: &[OutRecord], base: usize, otherwise: CommitError) -> Attempt {
         let mut tried = Vec::new();
         for (index, record) in records.iter().enumerate() {
             if tried.contains(&&record.to) {
@@ -186,7 +225,7 @@ impl KafkaWriter {
             }
             let code = state.as_ref().and_then(KafkaError::rdkafka_error_code);
             if let Some(code) = code.filter(|code| verdict::is_of_a_topic(*code)) {
-                return Attempt::Failed(refused(index, code, records));
+                return Attempt::Failed(refused(index, code, records, base));
             }
         }
         Attempt::Failed(otherwise)
@@ -247,18 +286,24 @@ impl KafkaWriter {
     }
 }
 
-fn refused(index: usize, code: Code, records: &[OutRecord]) -> CommitError {
+/// `base` is the place of the first of the records in the commit.
+fn refused(index: usize, code: Code, records: &[OutRecord], base: usize) -> CommitError {
     let record = &records[index];
-    CommitError::Refused { index, topic: record.to.topic.to_string(), reason: verdict::reason(code, record) }
+    CommitError::Refused {
+        index: base + index,
+        topic: record.to.topic.to_string(),
+        reason: verdict::reason(code, record),
+    }
 }
 
 impl Writer for KafkaWriter {
-    fn commit(&mut self, records: &[OutRecord]) -> Result<Vec<Offset>, CommitError> {
+    fn commit(
+        &mut self,
+        first: &[OutRecord],
+        rest: &mut dyn FnMut(&[Offset]) -> Vec<OutRecord>,
+    ) -> Result<Vec<Offset>, CommitError> {
         if let Some(end) = &self.end {
             return Err(end.error());
-        }
-        if records.is_empty() {
-            return Ok(Vec::new());
         }
         if self.aborting {
             if let Some(error) = self.finish_abort() {
@@ -273,7 +318,7 @@ impl Writer for KafkaWriter {
         let windows = self.windows.clone();
         self.mended = 0;
         loop {
-            match self.attempt(records) {
+            match self.attempt(first, rest) {
                 Attempt::Committed(offsets) => return Ok(offsets),
                 Attempt::Again => {}
                 Attempt::Failed(error) => {
@@ -289,7 +334,7 @@ impl Writer for KafkaWriter {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use api::Log;
+    use api::Transport;
 
     use super::*;
     use crate::KafkaLog;
@@ -313,7 +358,7 @@ mod tests {
         }
         let error = writer.commit_begun().unwrap_err();
         assert!(matches!(&error, CommitError::InDoubt(why) if why.contains("transaction.timeout.ms")), "{error:?}");
-        let again = writer.commit(&records(&at, "r", 1)).unwrap_err();
+        let again = writer.commit_all(&records(&at, "r", 1)).unwrap_err();
         assert!(matches!(again, CommitError::InDoubt(_)), "{again:?}");
         assert_eq!(all(&log, &at), Vec::<String>::new());
     }

@@ -65,6 +65,8 @@ pub(crate) fn topic_value(entry: &TopicEntry) -> [u8; 9] {
         TopicKind::Epochs => 0,
         TopicKind::Compacted => 1,
         TopicKind::Plain => 2,
+        TopicKind::OwnKeyed => 3,
+        TopicKind::OwnKeyless => 4,
     };
     value
 }
@@ -77,6 +79,8 @@ pub(crate) fn read_topic(key: &[u8], value: &[u8]) -> Option<(String, TopicEntry
         0 => TopicKind::Epochs,
         1 => TopicKind::Compacted,
         2 => TopicKind::Plain,
+        3 => TopicKind::OwnKeyed,
+        4 => TopicKind::OwnKeyless,
         _ => return None,
     };
     let id = u32::from_be_bytes(value[..4].try_into().ok()?);

@@ -8,7 +8,9 @@
 //! then is only known by reading.
 
 mod chunk;
+mod files;
 mod keys;
+mod lines;
 mod log;
 mod open;
 mod reader;
@@ -18,5 +20,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use files::FileTransport;
+pub use lines::{LinesFile, check_path};
 pub use log::LocalLog;
 pub use writer::MAX_RECORD_BYTES;

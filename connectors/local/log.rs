@@ -1,10 +1,14 @@
 //! The log itself: topics, bounds, trimming, and the handles to read and write.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{Bounds, Log, LogError, OutRecord, Reader, Record, TopicInfo, TopicKind, TopicPartition, TopicSpec, Writer};
+use api::{
+    Bounds, Log, LogError, OutRecord, Reader, Record, TopicInfo, TopicKind, TopicPartition, TopicSpec, Transport,
+    Writer,
+};
 use rocksdb::WriteBatch;
 use zset::{Offset, Partition, TimestampMs};
 
@@ -103,22 +107,57 @@ fn check_spec(spec: &TopicSpec) -> Result<(), LogError> {
     Ok(())
 }
 
-/// An existing topic is used as it is, but not as an epoch topic if it was not made as one.
+/// An existing topic is used as it is, but not for what must lose nothing if it was not made for that: it could not move to
+/// Kafka.
 fn check_existing(spec: &TopicSpec, topic: &Topic) -> Result<(), LogError> {
-    if spec.kind != TopicKind::Epochs || topic.kind == TopicKind::Epochs {
-        return Ok(());
-    }
-    Err(LogError::Unusable(format!(
-        "topic \"{}\" exists and was not made as an epoch topic; give another --pipeline name",
-        spec.topic
-    )))
+    let (what, way_out) = match spec.kind {
+        kind if kind == topic.kind => return Ok(()),
+        TopicKind::Compacted | TopicKind::Plain => return Ok(()),
+        TopicKind::Epochs => ("an epoch topic", "give another --pipeline name"),
+        TopicKind::OwnKeyed => ("the topic of a table with a PRIMARY KEY", "give another by topic = '...'"),
+        TopicKind::OwnKeyless => ("the topic of a table without a PRIMARY KEY", "give another by topic = '...'"),
+    };
+    let name = &spec.topic;
+    Err(LogError::Unusable(format!("topic \"{name}\" exists and was not made as {what}; {way_out}")))
 }
 
-impl Log for LocalLog {
+impl Transport for LocalLog {
     fn name(&self) -> String {
         self.shared.name()
     }
 
+    fn partitions(&self, topic: &str) -> Result<Option<Vec<Partition>>, LogError> {
+        Ok(self.shared.state().topics.get(topic).map(|found| (0..).map(Partition).take(found.extents.len()).collect()))
+    }
+
+    fn bounds(&self, at: &TopicPartition) -> Result<Bounds, LogError> {
+        let extent = self.place(at)?.extent;
+        Ok(Bounds { low: Offset(extent.low), high: Offset(extent.high) })
+    }
+
+    fn offset_at(&self, at: &TopicPartition, time: TimestampMs) -> Result<Offset, LogError> {
+        loop {
+            let place = self.place(at)?;
+            match self.search(at, &place, time.0) {
+                Ok(offset) => return Ok(Offset(offset)),
+                // Trimmed meanwhile: looked for again in what is left.
+                Err(LogError::OutOfRange { .. }) if self.place(at)?.extent.low > place.extent.low => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    fn reader(&self, properties: &BTreeMap<String, String>) -> Result<Box<dyn Reader>, LogError> {
+        if let Some(name) = properties.keys().next() {
+            return Err(LogError::Unusable(format!(
+                "the embedded log's reader has no property {name}: it has none; take it out, or start with --kafka HOST:PORT"
+            )));
+        }
+        Ok(Box::new(LocalReader::new(&self.shared)))
+    }
+}
+
+impl Log for LocalLog {
     fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
         Ok(self.shared.state().topics.iter().map(|(name, topic)| info(name, topic.extents.len())).collect())
     }
@@ -152,23 +191,6 @@ impl Log for LocalLog {
         Ok(info(&spec.topic, spec.partitions as usize))
     }
 
-    fn bounds(&self, at: &TopicPartition) -> Result<Bounds, LogError> {
-        let extent = self.place(at)?.extent;
-        Ok(Bounds { low: Offset(extent.low), high: Offset(extent.high) })
-    }
-
-    fn offset_at(&self, at: &TopicPartition, time: TimestampMs) -> Result<Offset, LogError> {
-        loop {
-            let place = self.place(at)?;
-            match self.search(at, &place, time.0) {
-                Ok(offset) => return Ok(Offset(offset)),
-                // Trimmed meanwhile: looked for again in what is left.
-                Err(LogError::OutOfRange { .. }) if self.place(at)?.extent.low > place.extent.low => {}
-                Err(e) => return Err(e),
-            }
-        }
-    }
-
     fn trim(&self, at: &TopicPartition, below: Offset) -> Result<(), LogError> {
         let mut turn = self.shared.turn();
         let place = self.place(at)?;
@@ -199,11 +221,12 @@ impl Log for LocalLog {
         append(&self.shared, records)
     }
 
-    fn reader(&self) -> Result<Box<dyn Reader>, LogError> {
-        Ok(Box::new(LocalReader::new(&self.shared)))
-    }
-
     fn writer(&self) -> Result<Box<dyn Writer>, LogError> {
         Ok(Box::new(LocalWriter::open(&self.shared)?))
+    }
+
+    /// No tool watches it.
+    fn tell_positions(&self, _: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
+        Ok(())
     }
 }

@@ -6,12 +6,14 @@ mod concurrent;
 mod conform;
 mod crash;
 mod damage;
+mod files;
+mod lines;
 mod reopen;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use api::{Log, LogError, OutRecord, Record, TopicKind, TopicPartition, TopicSpec};
+use api::{Log, LogError, OutRecord, Record, TopicKind, TopicPartition, TopicSpec, Transport};
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 use zset::{Offset, Partition, TimestampMs};

@@ -20,7 +20,7 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// Why records were not written.
 pub(crate) enum NotWritten {
     /// One of them cannot be: the partition does not exist, or it is too large. Nothing was written.
-    Refused { index: usize, reason: Reason },
+    Refused { index: usize, topic: String, reason: Reason },
     /// A newer writer is there. Nothing was written.
     Fenced,
     /// Written or not.
@@ -66,11 +66,16 @@ impl Staged<'_> {
         Ok(self.runs.len() - 1)
     }
 
-    fn stage(&mut self, records: &[OutRecord]) -> Result<Vec<Offset>, NotWritten> {
-        let mut offsets = Vec::with_capacity(records.len());
+    /// Adds records, behind those that are staged already.
+    fn stage(&mut self, records: &[OutRecord], offsets: &mut Vec<Offset>) -> Result<(), NotWritten> {
+        offsets.reserve(records.len());
         let mut last = 0;
-        for (index, record) in records.iter().enumerate() {
-            let refused = |reason| NotWritten::Refused { index, reason };
+        for record in records {
+            let index = offsets.len();
+            let refused = |reason| {
+                let topic = record.to.topic.to_string();
+                NotWritten::Refused { index, topic, reason }
+            };
             let bytes = size(record);
             if bytes > MAX_RECORD_BYTES {
                 let why = format!("{bytes} bytes are more than the {MAX_RECORD_BYTES} a record may have");
@@ -84,11 +89,18 @@ impl Staged<'_> {
             offsets.push(Offset(run.base + i64::from(run.chunk.count())));
             run.chunk.push(record);
         }
+        Ok(())
+    }
+
+    /// Ends all chunks. What is to be written, and what the partitions hold then.
+    fn finish(mut self) -> (WriteBatch, Vec<Run>) {
         for run in &mut self.runs {
-            run.close(&mut self.batch);
+            if run.chunk.count() > 0 {
+                run.close(&mut self.batch);
+            }
             self.batch.put(keys::extent_key(run.place.id, run.place.partition), keys::extent_value(&run.place.extent));
         }
-        Ok(offsets)
+        (self.batch, self.runs)
     }
 }
 
@@ -111,10 +123,15 @@ fn size(record: &OutRecord) -> usize {
     len(&record.key) + len(&record.value) + headers.sum::<usize>()
 }
 
-/// Writes all records or none, for the writer of a generation, or for none.
+/// What follows the first records of a commit, once their offsets are known.
+type Rest<'a> = &'a mut dyn FnMut(&[Offset]) -> Vec<OutRecord>;
+
+/// Writes all records or none, for the writer of a generation, or for none. Nobody else writes while `rest` is asked, so
+/// that the offsets it is given are those that the first records will have.
 pub(crate) fn write(
     shared: &Shared,
-    records: &[OutRecord],
+    first: &[OutRecord],
+    rest: Rest<'_>,
     generation: Option<u64>,
 ) -> Result<Vec<Offset>, NotWritten> {
     let mut turn = shared.turn();
@@ -124,13 +141,16 @@ pub(crate) fn write(
     if let Some(why) = shared.broken(&turn) {
         return Err(NotWritten::InDoubt(why));
     }
-    if records.is_empty() {
-        return Ok(Vec::new());
-    }
     let (batch, runs, by_partition) = (WriteBatch::default(), Vec::new(), HashMap::new());
     let mut staged = Staged { shared, batch, runs, by_partition };
-    let offsets = staged.stage(records)?;
-    let Staged { batch, runs, .. } = staged;
+    let mut offsets = Vec::new();
+    staged.stage(first, &mut offsets)?;
+    let rest = rest(&offsets);
+    staged.stage(&rest, &mut offsets)?;
+    if offsets.is_empty() {
+        return Ok(offsets);
+    }
+    let (batch, runs) = staged.finish();
     shared.write(&mut turn, batch).map_err(NotWritten::InDoubt)?;
     shared.publish(|topics| {
         for run in &runs {
@@ -161,10 +181,13 @@ impl LocalWriter {
 }
 
 impl Writer for LocalWriter {
-    fn commit(&mut self, records: &[OutRecord]) -> Result<Vec<Offset>, CommitError> {
-        write(&self.shared, records, Some(self.generation)).map_err(|e| match e {
-            NotWritten::Refused { index, reason } => {
-                let topic = records[index].to.topic.to_string();
+    fn commit(
+        &mut self,
+        first: &[OutRecord],
+        rest: &mut dyn FnMut(&[Offset]) -> Vec<OutRecord>,
+    ) -> Result<Vec<Offset>, CommitError> {
+        write(&self.shared, first, rest, Some(self.generation)).map_err(|e| match e {
+            NotWritten::Refused { index, topic, reason } => {
                 let reason = match reason {
                     Reason::NoSuchPlace(e) => e.to_string(),
                     Reason::TooLarge(why) => why,
@@ -179,10 +202,10 @@ impl Writer for LocalWriter {
 
 /// Appends outside of any writer.
 pub(crate) fn append(shared: &Shared, records: &[OutRecord]) -> Result<Vec<Offset>, LogError> {
-    write(shared, records, None).map_err(|e| match e {
+    write(shared, records, &mut |_| Vec::new(), None).map_err(|e| match e {
         NotWritten::Refused { reason: Reason::NoSuchPlace(e), .. } => e,
-        NotWritten::Refused { index, reason: Reason::TooLarge(reason) } => {
-            LogError::Refused { index, topic: records[index].to.topic.to_string(), reason }
+        NotWritten::Refused { index, topic, reason: Reason::TooLarge(reason) } => {
+            LogError::Refused { index, topic, reason }
         }
         NotWritten::Fenced => LogError::Fenced(shared.name()),
         NotWritten::InDoubt(why) => LogError::Fatal(why),

@@ -47,10 +47,8 @@ fn main() {
         let keys: Vec<String> = (0..ROWS).map(|id| format!("{{\"id\":{id}}}")).collect();
         let record = |(key, value): (&'_ String, &'_ String)| (key.clone(), value.clone());
         let owned: Vec<(String, String)> = keys.iter().zip(values).map(record).collect();
-        let records: Vec<RawRecord<'_>> = owned
-            .iter()
-            .map(|(key, value)| RawRecord { key: Some(key.as_bytes()), value: Some(value.as_bytes()) })
-            .collect();
+        let records: Vec<RawRecord<'_>> =
+            owned.iter().map(|(key, value)| RawRecord::new(Some(key.as_bytes()), Some(value.as_bytes()))).collect();
         let best = (0..5).map(|_| {
             let start = Instant::now();
             let decoded = decoder.decode(&records);

@@ -45,6 +45,8 @@ pub struct JsonEncoding {
     /// The record key is one value, or text that is not JSON.
     key_is_foreign: bool,
     binary: BinaryMode,
+    /// Whether a value may be a placeholder, and a record may bring its schema.
+    foreign: bool,
     wires: Vec<Wire>,
     key_schemas: SchemaCache,
     value_schemas: SchemaCache,
@@ -62,6 +64,7 @@ impl JsonEncoding {
             spans: [vec![Span::NONE; count], vec![Span::NONE; count], vec![Span::NONE; count]],
             key_is_foreign: false,
             binary: modes.binary,
+            foreign: modes.foreign,
             wires: columns.0.iter().map(|column| Wire::declared(column.ty, modes)).collect(),
             key_schemas: SchemaCache::default(),
             value_schemas: SchemaCache::default(),
@@ -81,7 +84,7 @@ impl JsonEncoding {
     fn unwrap<'a>(&mut self, text: &'a str, image: Image, shape: Shape) -> Result<&'a str, Fault> {
         let schemas = if image == Image::Key { &mut self.key_schemas } else { &mut self.value_schemas };
         schemas.forget();
-        let Some((schema, payload)) = locate::wrapped(text) else {
+        let Some((schema, payload)) = Some(text).filter(|_| self.foreign).and_then(locate::wrapped) else {
             return Ok(text);
         };
         let column = |name: &str| self.columns.iter().any(|column| column.name == name);
@@ -164,7 +167,9 @@ impl Encoding for JsonEncoding {
         match span.of(bytes) {
             _ if span.is_none() => Presence::Missing,
             b"null" if !(self.key_is_foreign && image == Image::Key) => Presence::Null,
-            token if UNAVAILABLE.iter().any(|placeholder| placeholder.as_bytes() == token) => Presence::Unavailable,
+            token if self.foreign && UNAVAILABLE.iter().any(|placeholder| placeholder.as_bytes() == token) => {
+                Presence::Unavailable
+            }
             _ => Presence::Value,
         }
     }

@@ -3,8 +3,10 @@ use super::*;
 use crate::options::{BinaryMode, DecimalMode, Modes, TimeMode};
 use arrow::datatypes::i256;
 
-const PLAIN: Modes = Modes { decimal: DecimalMode::Text, time: TimeMode::Text, binary: BinaryMode::Base64 };
-const DEBEZIUM: Modes = Modes { decimal: DecimalMode::Precise, time: TimeMode::Adaptive, binary: BinaryMode::Base64 };
+const PLAIN: Modes =
+    Modes { decimal: DecimalMode::Text, time: TimeMode::Text, binary: BinaryMode::Base64, foreign: true };
+const DEBEZIUM: Modes =
+    Modes { decimal: DecimalMode::Precise, time: TimeMode::Adaptive, binary: BinaryMode::Base64, foreign: true };
 
 fn with(modes: Modes, ty: &str, token: &str, check: impl FnOnce(Result<Cell<'_>, Problem>)) {
     let ty: ColumnType = ty.parse().unwrap();

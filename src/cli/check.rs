@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use api::Connectors;
 use dataflow::{Action, Planner, StatementError};
 use plan::{Catalog, CatalogError};
 use sql::SqlPlanner;
 
+use super::connectors::Beside;
 use super::files::{SqlFile, Statement, head};
 use super::{Failure, files};
 
@@ -46,13 +48,23 @@ fn plan(text: &str, planner: &dyn Planner, catalog: &mut Catalog) -> Result<Vec<
     let planned = planner.plan(text, catalog)?;
     let added = match planned.action {
         Action::CreateTable(def) | Action::CreateStream { def, .. } => catalog.add_table(def),
-        Action::CreateSink(def) => catalog.add_sink(def),
+        Action::CreateSink(def) => {
+            Beside.check(&def).map_err(|message| StatementError {
+                sqlstate: "22023",
+                message,
+                hint: None,
+                detail: None,
+                position: None,
+            })?;
+            catalog.add_sink(def)
+        }
         Action::Exists { .. } | Action::Set { .. } => Ok(()),
-        Action::Drop { .. } | Action::Nothing | Action::Show(_) => {
+        Action::Alter(_) | Action::Drop { .. } | Action::Nothing | Action::Show(_) => {
             return Err(StatementError {
                 sqlstate: "0A000",
                 message: "only CREATE and SET can be in a file".to_string(),
                 hint: Some("a file says what there is to be; change a running pipeline by statements".to_string()),
+                detail: None,
                 position: None,
             });
         }
@@ -61,6 +73,7 @@ fn plan(text: &str, planner: &dyn Planner, catalog: &mut Catalog) -> Result<Vec<
         sqlstate: "42P07",
         message: error.to_string(),
         hint: None,
+        detail: None,
         position: None,
     })?;
     Ok(planned.notices)

@@ -1,6 +1,7 @@
 //! Why the process ends with something else than 0.
 
 use std::fmt::Display;
+use std::process::ExitCode;
 
 use api::LogError;
 use runtime::EngineError;
@@ -13,6 +14,12 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// Says it on standard error; the exit code.
+    pub fn report(&self) -> ExitCode {
+        eprintln!("millstream: {}", self.message);
+        ExitCode::from(self.code)
+    }
+
     /// Flags, SQL files, what is checked: the user has to change what was given.
     pub fn usage(message: impl Into<String>) -> Self {
         Self { code: 2, message: message.into() }

@@ -150,7 +150,13 @@ mod tests {
     }
 
     fn error(position: Option<(u64, u64)>) -> StatementError {
-        StatementError { sqlstate: "42601", message: "wrong".into(), hint: Some("do it right".into()), position }
+        StatementError {
+            sqlstate: "42601",
+            message: "wrong".into(),
+            hint: Some("do it right".into()),
+            detail: None,
+            position,
+        }
     }
 
     #[test]

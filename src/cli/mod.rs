@@ -2,20 +2,26 @@
 //! 0 done or asked to stop, 2 flags and SQL files, 3 data folder locked, 4 fenced, 1 all else.
 
 mod check;
+mod connectors;
 mod demo;
 mod duration;
 mod failure;
 mod files;
+mod postgres;
 mod process;
+mod progress;
+mod properties;
 mod run;
+mod settings;
 mod signals;
 mod topic;
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use failure::Failure;
@@ -46,7 +52,10 @@ enum Command {
 
 /// Runs what the command line asks for.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match command_line() {
+        Ok(cli) => cli,
+        Err(failure) => return failure.report(),
+    };
     start_logging(if matches!(cli.command, Command::Demo(_)) { "warn" } else { "info" });
     let done = match cli.command {
         Command::Run(args) => run::run(args),
@@ -56,11 +65,15 @@ pub(crate) fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure { code, message }) => {
-            eprintln!("millstream: {message}");
-            ExitCode::from(code)
-        }
+        Err(failure) => failure.report(),
     }
+}
+
+/// The command line, over the environment, over the settings file. What clap refuses ends the process with code 2.
+fn command_line() -> Result<Cli, Failure> {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let command = settings::with_file(Cli::command(), &arguments)?;
+    Ok(Cli::from_arg_matches(&command.get_matches_from(arguments)).unwrap_or_else(|error| error.exit()))
 }
 
 /// Logs go to standard error; MILLSTREAM_LOG says which, as `info` or `warn,runtime=debug`.

@@ -1,5 +1,6 @@
 //! A pipeline in this process, from the lock on its data folder to the end of its loop.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,12 +12,16 @@ use dataflow::Planner;
 use kafka::{KafkaConfig, KafkaLog};
 use local::LocalLog;
 use runtime::{DataDir, Engine, EngineConfig, EngineError, Handle, Parts, Phase, Shared};
+use serve::pg::{ListenError, PgDoor};
 use serve::{Door, LogDoor};
 use sql::SqlPlanner;
 use tokio::runtime::Runtime;
 use zset::TimestampMs;
 
+use super::connectors::Beside;
 use super::files::SqlFile;
+use super::postgres::PgSettings;
+use super::progress::Progress;
 use super::{Failure, signals};
 
 /// How long is waited for the loop at a time, before it is asked whether it still runs.
@@ -25,23 +30,31 @@ const GLANCE: Duration = Duration::from_millis(100);
 /// How long answers that are being sent may take to be cut off at the end.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
 
+/// How long clients may take to hear that this is the end.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
+
 /// What a pipeline is started with.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub data: PathBuf,
     /// Kafka's brokers; else the embedded log.
     pub kafka: Option<String>,
+    /// Properties for its client.
+    pub kafka_properties: BTreeMap<String, String>,
     /// The addresses to listen on: the first that is free.
     pub http_listen: Vec<String>,
+    pub pg: PgSettings,
     pub engine: EngineConfig,
 }
 
 /// A running pipeline.
 pub(super) struct Process {
     pub http: SocketAddr,
+    pub pg: SocketAddr,
     pub shared: Arc<Shared>,
     pub handle: Handle,
     pub log: Arc<LogDoor>,
+    pg_door: Arc<PgDoor>,
     engine: JoinHandle<Result<(), EngineError>>,
     /// HTTP and signals live here.
     runtime: Runtime,
@@ -50,7 +63,7 @@ pub(super) struct Process {
 impl Process {
     /// Opens everything and starts the loop. `stop` is called by the first signal, also while this still opens.
     pub fn start(
-        settings: Settings,
+        mut settings: Settings,
         files: &[SqlFile],
         stop: impl FnOnce(&Shared) + Send + 'static,
     ) -> Result<Self, Failure> {
@@ -66,21 +79,29 @@ impl Process {
         let dir = DataDir::lock(&settings.data)?;
         let door = Arc::new(Door::new(Arc::clone(&shared)));
         let http = listen(&runtime, &settings.http_listen, &door)?;
+        let sql = Arc::new(SqlPlanner::new());
+        let planner: Arc<dyn Planner> = Arc::clone(&sql) as _;
+        let PgSettings { listen: pg_listen, limits, password } = std::mem::take(&mut settings.pg);
+        let pg_door = Arc::new(PgDoor::new(Arc::clone(&shared), Arc::clone(&planner), sql, limits, password));
+        let pg = listen_pg(&runtime, &pg_listen, &pg_door)?;
         let embedded = settings.kafka.is_none();
         let log = open_log(&settings, &dir)?;
         let log_door = Arc::new(LogDoor::new(Arc::clone(&log), settings.engine.epoch_topic(), embedded));
         door.set_log(Arc::clone(&log_door));
-        let planner: Arc<dyn Planner> = Arc::new(SqlPlanner::new());
         let parts = Parts {
             log,
+            connectors: Arc::new(Beside),
             planner: Arc::clone(&planner),
             clock: Arc::new(now),
             random_id: Arc::new(|| uuid::Uuid::new_v4().to_string()),
         };
+        let progress = Progress::watch(&shared);
         let mut engine = Engine::open(settings.engine, parts, dir, Arc::clone(&shared))?;
         files.iter().try_for_each(|file| apply(&mut engine, file, &*planner))?;
+        drop(progress);
         let handle = engine.handle();
         door.set_engine(handle.clone());
+        pg_door.set_engine(handle.clone());
         let engine = std::thread::Builder::new()
             .name("engine".to_string())
             // The engine goes with its loop: whoever still waits for an answer of it then gets one.
@@ -89,7 +110,7 @@ impl Process {
                 engine.run()
             })
             .map_err(|error| Failure::while_doing("cannot start the engine's thread", error))?;
-        Ok(Self { http, shared, handle, log: log_door, engine, runtime })
+        Ok(Self { http, pg, shared, handle, log: log_door, pg_door, engine, runtime })
     }
 
     /// Prints the ready line as soon as the pipeline serves; `false` if it ended before.
@@ -101,12 +122,12 @@ impl Process {
                 return false;
             }
         }
-        let line = format!("millstream ready http={} epoch={}\n", self.http, self.shared.epoch().0);
+        let line = format!("millstream ready pg={} http={} epoch={}\n", self.pg, self.http, self.shared.epoch().0);
         use std::io::Write as _;
         if let Err(error) = out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
             tracing::warn!("cannot write the ready line to standard output: {error}");
         }
-        tracing::info!(http = %self.http, epoch = %self.shared.epoch().0, "ready");
+        tracing::info!(pg = %self.pg, http = %self.http, epoch = %self.shared.epoch().0, "ready");
         true
     }
 
@@ -117,9 +138,11 @@ impl Process {
 
     /// Waits for the end of the loop.
     pub fn join(self) -> Result<(), Failure> {
-        let Self { handle, log, engine, runtime, .. } = self;
+        let Self { handle, log, pg_door, engine, runtime, .. } = self;
         let ended = engine.join();
-        drop((handle, log));
+        // Clients are told that this is the end.
+        let _ = runtime.block_on(async { tokio::time::timeout(GOODBYE_MAX, pg_door.close()).await });
+        drop((handle, log, pg_door));
         // The last holders of the log are answers that are being sent. RocksDB aborts if it is still open when the process
         // ends, so they are cut off, and waited for; a moment is enough.
         runtime.shutdown_timeout(SHUTDOWN_MAX);
@@ -156,6 +179,25 @@ fn listen(runtime: &Runtime, addresses: &[String], door: &Arc<Door>) -> Result<S
     Err(Failure::other(message))
 }
 
+/// Takes the first address that is free.
+fn listen_pg(runtime: &Runtime, addresses: &[String], door: &Arc<PgDoor>) -> Result<SocketAddr, Failure> {
+    let mut refused = None;
+    for address in addresses {
+        match runtime.block_on(serve::pg::listen(address, Arc::clone(door))) {
+            Ok(bound) => return Ok(bound),
+            Err(ListenError::Io(error)) => refused = Some((address, error)),
+            Err(error @ ListenError::NoPassword(_)) => return Err(Failure::usage(format!("--pg-listen: {error}"))),
+        }
+    }
+    let message = match refused {
+        Some((address, error)) => format!(
+            "cannot listen for the PostgreSQL protocol on {address}: {error}; give --pg-listen another address (port 0: any)"
+        ),
+        None => "there is no address to listen on for the PostgreSQL protocol; give --pg-listen".to_string(),
+    };
+    Err(Failure::other(message))
+}
+
 fn open_log(settings: &Settings, dir: &DataDir) -> Result<Arc<dyn Log>, Failure> {
     let Some(brokers) = &settings.kafka else {
         return Ok(Arc::new(LocalLog::open(&dir.log())?));
@@ -163,7 +205,7 @@ fn open_log(settings: &Settings, dir: &DataDir) -> Result<Arc<dyn Log>, Failure>
     let config = KafkaConfig {
         brokers: brokers.clone(),
         pipeline: settings.engine.pipeline.clone(),
-        properties: Default::default(),
+        properties: settings.kafka_properties.clone(),
     };
     Ok(Arc::new(KafkaLog::connect(&config)?))
 }

@@ -6,19 +6,32 @@ use std::time::Duration;
 use runtime::{EngineConfig, Shared};
 
 use super::process::{Process, Settings};
-use super::{Failure, duration, files};
+use super::{Failure, duration, files, postgres, properties};
 
 /// An epoch closes when it has so many records.
 pub(super) const EPOCH_ROWS_MAX: usize = 64 * 1024;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// A TOML file with settings: the names of the flags, under flags and environment.
+    #[arg(long, value_name = "FILE", env = "MILLSTREAM_CONFIG")]
+    config: Option<PathBuf>,
     /// The data folder: made if missing; belongs to one pipeline on one log.
     #[arg(long, value_name = "DIR", env = "MILLSTREAM_DATA")]
     data: PathBuf,
     /// Kafka's brokers, host:port[,host:port...]. Without it: the embedded log in the data folder.
     #[arg(long, value_name = "BROKERS", env = "MILLSTREAM_KAFKA")]
     kafka: Option<String>,
+    /// A property of the Kafka client, by librdkafka's name; also several times. A value env:NAME or file:PATH is read from
+    /// there: passwords belong there.
+    #[arg(
+        long,
+        value_name = "NAME=VALUE",
+        env = "MILLSTREAM_KAFKA_PROPERTY",
+        value_delimiter = ';',
+        value_parser = properties::property,
+    )]
+    kafka_property: Vec<(String, String)>,
     /// The pipeline's name: it names everything in Kafka.
     #[arg(
         long,
@@ -28,9 +41,8 @@ pub(super) struct Args {
         value_parser = pipeline,
     )]
     pipeline: String,
-    /// Not there yet: the PostgreSQL protocol comes in a later version.
-    #[arg(long, value_name = "HOST:PORT", env = "MILLSTREAM_PG_LISTEN")]
-    pg_listen: Option<String>,
+    #[command(flatten)]
+    pg: postgres::Args,
     /// Where HTTP listens; port 0: any free one, said in the ready line.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9464", env = "MILLSTREAM_HTTP_LISTEN")]
     http_listen: String,
@@ -77,13 +89,15 @@ fn pipeline(name: &str) -> Result<String, String> {
 
 /// Runs the pipeline.
 pub(super) fn run(args: Args) -> Result<(), Failure> {
-    if args.pg_listen.is_some() {
-        return Err(Failure::usage(
-            "--pg-listen: this version does not speak the PostgreSQL protocol yet; leave the flag (or \
-             MILLSTREAM_PG_LISTEN) out, and send statements to POST /sql of --http-listen meanwhile",
-        ));
+    if let Some(path) = &args.config {
+        tracing::info!("settings of {}, under the flags and the environment", path.display());
     }
+    if args.kafka.is_none() && !args.kafka_property.is_empty() {
+        return Err(Failure::usage("--kafka-property is for Kafka: give --kafka as well, or leave it out"));
+    }
+    let kafka_properties = properties::resolve(&args.kafka_property)?;
     let files = files::read(&args.files)?;
+    let pg = args.pg.settings()?;
     let engine = EngineConfig {
         pipeline: args.pipeline,
         epoch_interval: args.epoch_interval,
@@ -92,7 +106,14 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         checkpoints_kept: args.checkpoints_kept as usize,
         brokers: args.kafka.clone(),
     };
-    let settings = Settings { data: args.data, kafka: args.kafka, http_listen: vec![args.http_listen], engine };
+    let settings = Settings {
+        data: args.data,
+        kafka: args.kafka,
+        kafka_properties,
+        http_listen: vec![args.http_listen],
+        pg,
+        engine,
+    };
     let process = Process::start(settings, &files, Shared::ask_to_stop)?;
     process.announce();
     process.join()

@@ -32,6 +32,8 @@ struct Node {
     last_reader: usize,
     /// How often it was touched.
     steps: u64,
+    /// How many rows it gave.
+    rows: u64,
 }
 
 enum Work {
@@ -48,6 +50,8 @@ pub struct OperatorInfo<'a> {
     pub name: &'static str,
     /// How many steps touched it since the process started.
     pub steps: u64,
+    /// How many rows it gave since then.
+    pub rows: u64,
     /// Its state.
     pub arrangements: Vec<&'a Arrangement>,
 }
@@ -71,7 +75,7 @@ impl TableFlow {
                 (_, Some(operator)) => Work::Operator { inputs, operator },
                 (kind, None) => unreachable!("{kind} has an operator"),
             };
-            nodes.push(Node { work, empty: Delta::empty(schema.clone()), last_reader: at, steps: 0 });
+            nodes.push(Node { work, empty: Delta::empty(schema.clone()), last_reader: at, steps: 0, rows: 0 });
             schemas.push(schema);
         }
         let result = schemas.pop().expect("a graph has a node");
@@ -114,6 +118,7 @@ impl TableFlow {
                     }
                 }
             };
+            node.rows += output.as_ref().map_or(0, |delta| delta.len() as u64);
             outputs.push(output.filter(|delta| !delta.is_empty()));
             let done = (0..at).filter(|&earlier| before[earlier].last_reader == at);
             done.for_each(|earlier| outputs[earlier] = None);
@@ -152,7 +157,13 @@ impl TableFlow {
         for (at, node) in self.nodes.iter().enumerate() {
             if let Work::Operator { operator, .. } = &node.work {
                 let (name, arrangements) = (operator.name(), operator.arrangements());
-                all.push(OperatorInfo { node: NodeId(at as u32), name, steps: node.steps, arrangements });
+                all.push(OperatorInfo {
+                    node: NodeId(at as u32),
+                    name,
+                    steps: node.steps,
+                    rows: node.rows,
+                    arrangements,
+                });
             }
         }
         all

@@ -13,13 +13,19 @@ mod eval;
 mod flow;
 mod operators;
 mod planner;
+mod queries;
 mod rows;
 
-pub use contents::{Applied, Contents, ContentsReader, contents_id};
+pub use contents::{Applied, Contents, ContentsReader, Looked, Passed, contents_id, pass_on};
 pub use error::FlowError;
 pub use eval::Eval;
 pub use flow::{OperatorInfo, TableFlow};
-pub use planner::{Action, Planned, Planner, Show, StatementError};
+pub use operators::aggregate::{Exact, quotient};
+pub use planner::{Action, Alter, ColumnChange, Planned, Planner, Show, StatementError};
+pub use queries::{
+    Limits, Prepared, Queries, Read, ResultColumn, ResultType, RowChanges, Rows, Session, TableRows, View, Work, Write,
+    Written,
+};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use plan::{Catalog, Graph, SinkDef, TableDef};
+use arrow::array::ArrayRef;
+use plan::{Catalog, Graph, SinkDef, TableDef, TableId};
+use zset::{Column, ColumnType};
 
 use crate::Eval;
 
@@ -29,8 +31,10 @@ pub struct Planned {
 /// What a statement does.
 #[derive(Debug, Clone)]
 pub enum Action {
-    /// CREATE TABLE with a connector.
+    /// CREATE TABLE, with a connector or as a table of our own, and CREATE SOURCE.
     CreateTable(TableDef),
+    /// ALTER TABLE of a table of our own.
+    Alter(Alter),
     /// CREATE STREAM TABLE.
     CreateStream {
         /// The definition.
@@ -67,6 +71,45 @@ pub enum Action {
     Show(Show),
 }
 
+/// What ALTER TABLE changes. Checked against the catalog: the column is there, and no dependent would break.
+#[derive(Debug, Clone)]
+pub struct Alter {
+    /// The table.
+    pub table: TableId,
+    /// The statement, normalised.
+    pub sql: String,
+    /// The change, for the rows.
+    pub change: ColumnChange,
+    /// The table's definition after it: columns, key, defaults and checks; its `sql` is still that of its CREATE.
+    pub def: TableDef,
+}
+
+/// A change of a table's columns.
+#[derive(Debug, Clone)]
+pub enum ColumnChange {
+    /// ADD COLUMN, behind the others.
+    Add {
+        /// The column.
+        column: Column,
+        /// Its default, as SQL.
+        default: Option<String>,
+        /// The value that rows which are there get: the default's, else NULL. An array of one.
+        value: ArrayRef,
+    },
+    /// DROP COLUMN.
+    Drop {
+        /// Its place.
+        at: usize,
+    },
+    /// RENAME COLUMN.
+    Rename {
+        /// Its place.
+        at: usize,
+        /// The new name.
+        name: String,
+    },
+}
+
 /// What can be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Show {
@@ -80,6 +123,40 @@ pub enum Show {
     Sinks,
     /// SHOW STATE.
     State,
+    /// SHOW JOBS: what the process works at besides epochs, with its progress.
+    Jobs,
+}
+
+impl Show {
+    /// The columns of the answer.
+    pub fn columns(self) -> &'static [(&'static str, ColumnType)] {
+        use ColumnType::{BigInt, Int, Text};
+        match self {
+            Self::Tables => &[("name", Text), ("kind", Text)],
+            Self::StreamTables => &[
+                ("name", Text),
+                ("status", Text),
+                ("frontier", BigInt),
+                ("rows", BigInt),
+                ("key", Text),
+                ("error", Text),
+            ],
+            Self::Sources => &[
+                ("name", Text),
+                ("topic", Text),
+                ("partition", Int),
+                ("position", BigInt),
+                ("end", BigInt),
+                ("lag", BigInt),
+                ("dead_letters", BigInt),
+            ],
+            Self::Sinks => &[("name", Text), ("kind", Text), ("status", Text), ("epoch", BigInt), ("pending", BigInt)],
+            Self::State => {
+                &[("table", Text), ("operator", Text), ("rows", BigInt), ("bytes", BigInt), ("batches", BigInt)]
+            }
+            Self::Jobs => &[("job", Text), ("object", Text), ("status", Text), ("progress", Text), ("detail", Text)],
+        }
+    }
 }
 
 /// Why a statement is refused: PostgreSQL's SQLSTATE, what and where, and what to do instead.
@@ -91,6 +168,8 @@ pub struct StatementError {
     pub message: String,
     /// What to do instead.
     pub hint: Option<String>,
+    /// The particulars of this case, as PostgreSQL's DETAIL: `Key (id)=(1) already exists.`
+    pub detail: Option<String>,
     /// Line and column in the statement, from 1, where known.
     pub position: Option<(u64, u64)>,
 }

@@ -37,7 +37,7 @@ pub enum StartAt {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceDef {
-    /// `kafka` or `log`.
+    /// `kafka`, `log` or `file`; [`OWN`] for a table of our own.
     pub connector: String,
     /// The topic read.
     pub topic: String,
@@ -51,8 +51,53 @@ pub struct SourceDef {
     pub partitions: u32,
     /// Whether rows are kept (CREATE TABLE) or only passed on (CREATE SOURCE).
     pub stored: bool,
+    /// What only a table of our own has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<OwnDef>,
+    /// Columns that come from beside the value (INCLUDE): the place of each, and what it holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<(usize, Include)>,
     /// All options as given: the decoder takes its own (`replica_identity`, `decimal_handling_mode`, ...) from here.
     pub options: Options,
+}
+
+/// The connector of tables of our own: they change by SQL alone, and their topic is ours.
+pub const OWN: &str = "own";
+
+/// What a table of our own has besides its columns.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnDef {
+    /// The default of each column, as SQL.
+    pub defaults: Vec<Option<String>>,
+    /// The CHECK constraints.
+    pub checks: Vec<Check>,
+}
+
+/// A CHECK constraint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// Its name.
+    pub name: String,
+    /// Its condition, as SQL.
+    pub condition: String,
+}
+
+/// What a record has beside its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Include {
+    /// The key's bytes: bytea.
+    Key,
+    /// integer.
+    Partition,
+    /// bigint.
+    Offset,
+    /// timestamptz.
+    Timestamp,
+    /// jsonb: an array of {"key", "value"}, the value as text, as `\\x...` if it is not UTF-8, null if there is none.
+    Headers,
 }
 
 /// A stream table's query.
@@ -63,6 +108,12 @@ pub struct StreamDef {
     pub query: String,
     /// The tables it reads.
     pub inputs: Vec<TableId>,
+    /// The columns of each input as the query was planned on them: a column that was added later is not in sight.
+    pub input_columns: Vec<RowType>,
+    /// Where each of them is in the input now that it was altered; `None`: it is gone, and nobody misses it. Empty: nothing
+    /// was altered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub input_positions: Vec<Vec<Option<usize>>>,
     /// The plan's fingerprint.
     pub fingerprint: u64,
     /// Whether its rows are proved never to be retracted.
@@ -121,6 +172,10 @@ pub enum SinkConnector {
     Stdout,
     /// Nowhere; counted.
     Blackhole,
+    /// A table of a PostgreSQL database, by an outbox.
+    Postgres,
+    /// A file of JSON lines.
+    File,
 }
 
 /// A sink.
@@ -257,6 +312,26 @@ impl Catalog {
         })
     }
 
+    /// The catalog as a stream table's query was planned on it: its inputs have the columns that they had then.
+    pub fn as_planned(&self, stream: &StreamDef) -> Catalog {
+        let mut catalog = self.clone();
+        for (at, columns) in stream.input_columns.iter().enumerate() {
+            let Some(input) = stream.inputs.get(at).and_then(|id| catalog.tables.get_mut(id)) else { continue };
+            if let Some(positions) = stream.input_positions.get(at) {
+                let then = |key: &usize| positions.iter().position(|position| position.as_ref() == Some(key));
+                input.key = input.key.iter().filter_map(then).collect();
+            }
+            input.columns = columns.clone();
+        }
+        catalog
+    }
+
+    /// Puts another definition of a table in the place of the one that is there.
+    pub fn replace_table(&mut self, table: TableDef) {
+        assert!(self.tables.contains_key(&table.id), "table {} is there", table.name);
+        self.tables.insert(table.id, table);
+    }
+
     /// Removes a table, with `cascade` also all that stands on it. Returns what went, dependents first.
     pub fn drop_table(&mut self, name: &str, cascade: bool) -> Result<(Vec<SinkDef>, Vec<TableDef>), CatalogError> {
         let root = self.table_named(name).ok_or_else(|| CatalogError::Missing(name.to_string()))?.id;
@@ -286,7 +361,32 @@ impl Catalog {
     }
 }
 
+impl SourceDef {
+    /// Whether the table is one of our own: changed by SQL alone.
+    pub fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+}
+
 impl TableDef {
+    /// The source that fills it; `None` for a stream table.
+    pub fn source(&self) -> Option<&SourceDef> {
+        match &self.kind {
+            TableKind::Source(source) => Some(source),
+            TableKind::Stream(_) => None,
+        }
+    }
+
+    /// Whether it is a table of our own.
+    pub fn is_own(&self) -> bool {
+        self.source().is_some_and(SourceDef::is_own)
+    }
+
+    /// Whether its rows are kept: not those of a CREATE SOURCE.
+    pub fn is_stored(&self) -> bool {
+        self.source().is_none_or(|source| source.stored)
+    }
+
     /// The key columns.
     pub fn key_columns(&self) -> impl Iterator<Item = &Column> {
         self.key.iter().map(|&at| &self.columns.0[at])

@@ -10,7 +10,7 @@ use zset::{Digest, Epoch, Generation, Offset, Partition, Range, TimestampMs};
 use crate::{SinkId, TableId};
 
 /// The version this binary writes, and the only one it reads.
-pub const RECORD_VERSION: u32 = 1;
+pub const RECORD_VERSION: u32 = 2;
 
 /// One epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,8 +116,18 @@ pub enum CatalogChange {
         sql: String,
         /// The plan's fingerprint; 0 for a source table.
         fingerprint: u64,
-        /// Where each partition of a source begins, in order of partition.
-        start: Vec<Offset>,
+        /// Where each partition of a source begins.
+        start: Vec<(Partition, Offset)>,
+        /// What a stream table read of CREATE SOURCEs' topics to start complete: from their start to where they are now.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        backfill: Vec<InputRange>,
+    },
+    /// ALTER TABLE.
+    AlterTable {
+        /// The table.
+        id: TableId,
+        /// The statement.
+        sql: String,
     },
     /// CREATE SINK.
     CreateSink {

@@ -39,7 +39,7 @@ fn record_bytes_are_pinned() {
     let text = String::from_utf8(record().encode()).unwrap();
     assert_eq!(
         text,
-        r#"{"version":1,"incarnation":"i","generation":3,"epoch":7,"previous":"ab","timestamp":1700000000000,"inputs":[{"table":1,"topic":"t","partition":2,"range":{"start":4,"end":9},"count":3,"hash":"cd","dead_letters":1,"last":{"offset":8,"timestamp":5,"hash":"ef"}}],"tables":[{"table":1,"outcome":{"digest":"00000000000000000000000000001234"}},{"table":2,"outcome":{"error":"division by zero"}}],"sinks":[{"sink":4,"reason":"too large"}]}"#
+        r#"{"version":2,"incarnation":"i","generation":3,"epoch":7,"previous":"ab","timestamp":1700000000000,"inputs":[{"table":1,"topic":"t","partition":2,"range":{"start":4,"end":9},"count":3,"hash":"cd","dead_letters":1,"last":{"offset":8,"timestamp":5,"hash":"ef"}}],"tables":[{"table":1,"outcome":{"digest":"00000000000000000000000000001234"}},{"table":2,"outcome":{"error":"division by zero"}}],"sinks":[{"sink":4,"reason":"too large"}]}"#
     );
     assert_eq!(EpochRecord::decode(text.as_bytes()).unwrap(), record());
 }
@@ -51,8 +51,17 @@ fn every_catalog_change_comes_back() {
             id: TableId(1),
             sql: "s".into(),
             fingerprint: 9,
-            start: vec![Offset(0), Offset(5)],
+            start: vec![(Partition(0), Offset(0)), (Partition(1), Offset(5))],
+            backfill: Vec::new(),
         },
+        CatalogChange::CreateTable {
+            id: TableId(2),
+            sql: "s".into(),
+            fingerprint: 9,
+            start: Vec::new(),
+            backfill: record().inputs,
+        },
+        CatalogChange::AlterTable { id: TableId(1), sql: "s".into() },
         CatalogChange::CreateSink { id: SinkId(2), sql: "s".into() },
         CatalogChange::Drop { sink: false, name: "n".into(), cascade: true },
     ];
@@ -71,7 +80,7 @@ fn what_is_not_known_is_refused() {
     };
     refused(text.replacen("{\"version\"", "{\"surprise\":1,\"version\"", 1), "surprise");
     refused(text.replacen("\"table\":1", "\"surprise\":1,\"table\":1", 1), "surprise");
-    refused(text.replacen("\"version\":1", "\"version\":2", 1), "version 2");
+    refused(text.replacen("\"version\":2", "\"version\":3", 1), "version 3");
     refused(text[..text.len() - 3].to_string(), "damaged");
 }
 
@@ -80,6 +89,8 @@ fn table(catalog: &mut Catalog, name: &str, inputs: &[TableId]) -> TableId {
     let kind = TableKind::Stream(StreamDef {
         query: String::new(),
         inputs: inputs.to_vec(),
+        input_columns: Vec::new(),
+        input_positions: Vec::new(),
         fingerprint: 0,
         append_only: false,
     });
@@ -127,6 +138,26 @@ fn a_drop_names_its_dependents_and_cascades_to_all_of_them() {
     assert_eq!(names(&tables), ["c", "b", "a"]);
     assert_eq!(sinks.len(), 1);
     assert_eq!(catalog.tables().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["other"]);
+}
+
+#[test]
+fn a_query_is_planned_again_on_the_columns_of_then() {
+    let columns =
+        |names: &[&str]| RowType(names.iter().map(|name| Column::new(*name, ColumnType::Int, true)).collect());
+    let mut catalog = Catalog::default();
+    let a = table(&mut catalog, "a", &[]);
+    let v = table(&mut catalog, "v", &[a]);
+    let mut input = catalog.table(a).unwrap().clone();
+    // x, id and y were there; x went, y is called z now, and w came.
+    (input.columns, input.key) = (columns(&["id", "z", "w"]), vec![0]);
+    catalog.replace_table(input);
+    let mut def = catalog.table(v).unwrap().clone();
+    let TableKind::Stream(stream) = &mut def.kind else { panic!("a stream table") };
+    stream.input_columns = vec![columns(&["x", "id", "y"])];
+    stream.input_positions = vec![vec![None, Some(0), Some(1)]];
+    let then = catalog.as_planned(stream);
+    let then = then.table(a).unwrap();
+    assert_eq!((&then.columns, &then.key), (&columns(&["x", "id", "y"]), &vec![1]));
 }
 
 #[test]

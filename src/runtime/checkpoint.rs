@@ -6,16 +6,18 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use api::{EPOCH_PARTITION, TopicPartition};
-use plan::{Catalog, SinkId, TableId};
+use plan::{Catalog, TableId};
 use serde::{Deserialize, Serialize};
 use state::{CheckpointStats, StateError};
 use zset::{Epoch, Generation, Offset, Partition, ROW_FORMAT, TimestampMs};
 
+use crate::detached::SinkState;
 use crate::engine::{Chain, Position};
+use crate::sink::{Sink, Way};
 use crate::{Engine, EngineError};
 
 /// The format of [`Metadata`].
-pub(crate) const METADATA_FORMAT: u32 = 1;
+pub(crate) const METADATA_FORMAT: u32 = 2;
 
 /// What a checkpoint holds besides arrangements: all that later work needs.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,7 +34,9 @@ pub(crate) struct Metadata {
     pub catalog: Catalog,
     pub positions: Vec<(TableId, Partition, Position)>,
     pub tables: Vec<TableState>,
-    pub sinks: Vec<(SinkId, Option<String>)>,
+    pub sinks: Vec<SinkState>,
+    /// Up to where dropped tables of our own had written their topics.
+    pub retired: Vec<(String, Partition, Offset)>,
 }
 
 /// A table's state outside of its arrangements.
@@ -84,7 +88,8 @@ impl Engine {
             catalog: self.catalog.clone(),
             positions: self.positions.iter().map(|((t, p), position)| (*t, *p, position.clone())).collect(),
             tables: tables.collect(),
-            sinks: self.sinks.iter().map(|(id, sink)| (*id, sink.error.clone())).collect(),
+            sinks: self.sinks.values().map(Sink::state).collect(),
+            retired: self.retired.iter().map(|((topic, p), next)| (topic.clone(), *p, *next)).collect(),
         };
         serde_json::to_vec(&metadata).expect("metadata is always JSON")
     }
@@ -95,12 +100,21 @@ impl Engine {
         if self.background.running.is_some() || self.last_checkpoint.0 == epoch {
             return Ok(());
         }
-        let lists: Vec<_> = self.tables.values().flat_map(|table| table.snapshots()).collect();
+        let mut lists: Vec<_> = self.tables.values().flat_map(|table| table.snapshots()).collect();
+        for sink in self.sinks.values() {
+            if let Way::Outbox(outbox) = &sink.way {
+                lists.extend(outbox.snapshots());
+            }
+        }
         let metadata = self.metadata();
         let store = Arc::clone(&self.store);
+        let at_work = self.shared.jobs.begin("checkpoint", &self.config.pipeline, None, "blocks");
         let thread = std::thread::Builder::new()
             .name("checkpoint".to_string())
-            .spawn(move || store.checkpoint(epoch, &lists, &metadata))
+            .spawn(move || {
+                let _at_work = at_work;
+                store.checkpoint(epoch, &lists, &metadata)
+            })
             .map_err(|error| EngineError::Log(format!("cannot start a thread for the checkpoint: {error}")))?;
         self.background.records.insert(epoch, self.chain.offset);
         self.background.running = Some((epoch, thread));

@@ -1,6 +1,7 @@
-//! The commit: one transaction with the records of sinks, the dead letters and the epoch record, in this order; only
-//! when it is committed does the epoch become visible.
+//! The commit: one transaction with the records of statements, those of sinks, the dead letters and the epoch record, in
+//! this order; only when it is committed does the epoch become visible.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::{CommitError, EPOCH_PARTITION, LogError, OutRecord, TopicKind, TopicPartition, TopicSpec};
@@ -9,33 +10,44 @@ use dataflow::StatementError;
 use plan::{CatalogChange, EpochRecord, RECORD_VERSION, SinkFailure};
 use zset::Offset;
 
-use crate::sink::{self, Output};
+use crate::engine::Chain;
+use crate::engine::Position;
+use crate::sink::Output;
 use crate::stage::Staged;
-use crate::{Engine, EngineError, dead_letter};
+use crate::{Engine, EngineError, dead_letter, group};
 
 /// The first pause after an aborted transaction; each further one is twice as long, up to the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_LONGEST: Duration = Duration::from_secs(5);
 
-/// A record that the log refuses.
-struct Refused {
-    index: usize,
-    topic: String,
-    reason: String,
+/// A record that the log refuses, by its place among the records of the transaction.
+pub(crate) struct Refused {
+    pub index: usize,
+    pub topic: String,
+    pub reason: String,
 }
 
 impl Engine {
     /// Commits a staged epoch and makes it visible.
-    pub(crate) fn commit(&mut self, mut staged: Staged, catalog: Option<CatalogChange>) -> Result<(), EngineError> {
+    pub(crate) fn commit(&mut self, staged: Staged, catalog: Option<CatalogChange>) -> Result<(), EngineError> {
+        self.commit_or_name(staged, catalog)?.map_err(|(_, refused)| refused.of_statement())
+    }
+
+    /// Commits a staged epoch and makes it visible, or answers the record of a statement that the log refuses: nothing is
+    /// committed then, and the epoch is still staged.
+    pub(crate) fn commit_or_name(
+        &mut self,
+        mut staged: Staged,
+        catalog: Option<CatalogChange>,
+    ) -> Result<Result<(), (Staged, Refused)>, EngineError> {
         self.place_dead_letters(&mut staged)?;
         let mut failures = Vec::new();
-        let (record, bytes, offset) = loop {
-            let record = self.record(&staged, catalog.clone(), &failures);
-            let bytes = record.encode();
-            let records = self.records(&staged, &bytes);
-            match self.commit_records(&records)? {
-                Ok(offset) => break (record, bytes, offset),
-                Err(refused) if catalog.is_some() => return Err(refused.of_statement()),
+        let committed = loop {
+            match self.commit_records(&staged, catalog.as_ref(), &failures)? {
+                Ok(committed) => break committed,
+                Err(refused) if catalog.is_some() || refused.index < staged.first_records() => {
+                    return Ok(Err((staged, refused)));
+                }
                 Err(refused) => failures.push(detach(&mut staged, refused)?),
             }
         };
@@ -43,52 +55,38 @@ impl Engine {
             self.fail_sink(failure);
         }
         self.trim();
+        self.tell_failures(&staged);
+        let Committed { record, bytes, offset } = committed;
+        staged.inputs.clone_from(&record.inputs);
         self.publish(staged, &record, &bytes, offset);
-        Ok(())
+        Ok(Ok(()))
     }
 
-    fn record(&self, staged: &Staged, catalog: Option<CatalogChange>, failures: &[SinkFailure]) -> EpochRecord {
-        EpochRecord {
-            version: RECORD_VERSION,
-            incarnation: self.chain.incarnation.clone(),
-            generation: self.chain.generation,
-            epoch: self.chain.epoch.next(),
-            previous: self.chain.hash.clone(),
-            timestamp: staged.timestamp,
-            inputs: staged.inputs.clone(),
-            tables: staged.table_outcomes(),
-            catalog,
-            sinks: failures.to_vec(),
-        }
-    }
-
-    fn records(&self, staged: &Staged, record: &[u8]) -> Vec<OutRecord> {
-        let mut records: Vec<OutRecord> = Vec::new();
-        for (_, output) in &staged.outputs {
-            if let Output::Records(of_sink) = output {
-                records.extend(of_sink.iter().cloned());
-            }
-        }
-        records.extend(staged.dead.iter().cloned());
-        records.push(OutRecord {
-            to: TopicPartition { topic: self.config.epoch_topic().into(), partition: EPOCH_PARTITION },
-            timestamp: staged.timestamp,
-            key: None,
-            value: Some(Bytes::copy_from_slice(record)),
-            headers: Vec::new(),
-        });
-        records
-    }
-
-    /// Commits, again and again while the log aborts: the outputs are kept until the commit is known. Answers the
-    /// offset of the epoch record, or which record was refused.
-    fn commit_records(&mut self, records: &[OutRecord]) -> Result<Result<Offset, Refused>, EngineError> {
+    /// Commits, again and again while the log aborts: the outputs are kept until the commit is known. The epoch record is
+    /// made when the offsets of the statements' records are known, anew for every attempt.
+    fn commit_records(
+        &mut self,
+        staged: &Staged,
+        catalog: Option<&CatalogChange>,
+        failures: &[SinkFailure],
+    ) -> Result<Result<Committed, Refused>, EngineError> {
+        let first: Vec<OutRecord> = staged.statements.iter().flat_map(|s| s.records.iter().cloned()).collect();
+        let topic: Arc<str> = self.config.epoch_topic().into();
         let mut pause = PAUSE_FIRST;
         loop {
-            match self.writer.commit(records) {
+            let mut made = None;
+            let mut rest = |offsets: &[Offset]| {
+                let record = record(&self.chain, staged, offsets, catalog.cloned(), failures);
+                let bytes = record.encode();
+                let records = following(staged, &topic, &bytes);
+                made = Some((record, bytes));
+                records
+            };
+            match self.writer.commit(&first, &mut rest) {
                 Ok(offsets) => {
-                    let last = offsets.last().copied().expect("the epoch record has an offset");
-                    return Ok(Ok(last));
+                    let (record, bytes) = made.expect("what follows was asked for");
+                    let offset = offsets.last().copied().expect("the epoch record has an offset");
+                    return Ok(Ok(Committed { record, bytes, offset }));
                 }
                 Err(CommitError::Aborted(reason)) => {
                     self.shared.metrics.transactions_aborted.inc();
@@ -97,7 +95,7 @@ impl Engine {
                 Err(CommitError::Refused { index, topic, reason }) => return Ok(Err(Refused { index, topic, reason })),
                 Err(error @ CommitError::Fenced(_)) => return Err(EngineError::Fenced(error.to_string())),
                 Err(error @ CommitError::InDoubt(_)) => {
-                    return Err(EngineError::Log(format!("{error}; start again: recovery finds out")));
+                    return Err(EngineError::InDoubt(format!("{error}; start again: recovery finds out")));
                 }
             }
         }
@@ -172,9 +170,11 @@ impl Engine {
             }
         }
         for input in &staged.inputs {
-            let position = self.positions.entry((input.table, input.partition)).or_default();
+            let position = self.positions.entry((input.table, input.partition));
+            let position = position.or_insert_with(|| Position::at(input.range.start));
             position.next = input.range.end;
             position.last = Some(input.last.clone());
+            position.records += input.count;
             position.dead_letters += input.dead_letters;
         }
         self.chain.epoch = record.epoch;
@@ -182,25 +182,70 @@ impl Engine {
         self.chain.offset = offset;
         self.chain.timestamp = record.timestamp;
         self.count(&staged);
-        for (id, output) in &staged.outputs {
-            let Some(sink) = self.sinks.get_mut(id) else { continue };
-            sink.sent += match output {
-                Output::Records(records) => records.len() as u64,
-                Output::Lines(lines, count) => {
-                    sink::print(lines);
-                    *count
-                }
-                Output::Count(count) => *count,
-            };
+        self.deliver(staged.outputs);
+        match record.catalog {
+            // The statement publishes when the catalog has it: nobody sees the one without the other.
+            Some(_) => self.catalog_seen = None,
+            None => self.publish_status(),
         }
-        self.publish_status();
     }
+}
+
+/// An epoch record as it was written.
+struct Committed {
+    record: EpochRecord,
+    bytes: Vec<u8>,
+    offset: Offset,
+}
+
+/// The epoch record; `offsets` are those of the statements' records.
+fn record(
+    chain: &Chain,
+    staged: &Staged,
+    offsets: &[Offset],
+    catalog: Option<CatalogChange>,
+    failures: &[SinkFailure],
+) -> EpochRecord {
+    let mut inputs = staged.inputs.clone();
+    inputs.extend(group::ranges(&staged.statements, offsets));
+    inputs.sort_by_key(|input| (input.table, input.partition));
+    EpochRecord {
+        version: RECORD_VERSION,
+        incarnation: chain.incarnation.clone(),
+        generation: chain.generation,
+        epoch: chain.epoch.next(),
+        previous: chain.hash.clone(),
+        timestamp: staged.timestamp,
+        inputs,
+        tables: staged.table_outcomes(),
+        catalog,
+        sinks: failures.to_vec(),
+    }
+}
+
+/// What follows the records of statements in the transaction.
+fn following(staged: &Staged, epoch_topic: &Arc<str>, record: &[u8]) -> Vec<OutRecord> {
+    let mut records: Vec<OutRecord> = Vec::new();
+    for (_, output) in &staged.outputs {
+        if let Output::Records(of_sink) = output {
+            records.extend(of_sink.iter().cloned());
+        }
+    }
+    records.extend(staged.dead.iter().cloned());
+    records.push(OutRecord {
+        to: TopicPartition { topic: Arc::clone(epoch_topic), partition: EPOCH_PARTITION },
+        timestamp: staged.timestamp,
+        key: None,
+        value: Some(Bytes::copy_from_slice(record)),
+        headers: Vec::new(),
+    });
+    records
 }
 
 /// Takes the sink whose record was refused out of the epoch, with all of its records.
 fn detach(staged: &mut Staged, refused: Refused) -> Result<SinkFailure, EngineError> {
     let Refused { index, topic, reason } = refused;
-    let Some(sink) = staged.sink_of(index) else {
+    let Some(sink) = staged.sink_of(index - staged.first_records()) else {
         return Err(EngineError::Log(format!(
             "cannot write to topic \"{topic}\": {reason}; the epoch cannot be committed without it"
         )));
@@ -211,11 +256,12 @@ fn detach(staged: &mut Staged, refused: Refused) -> Result<SinkFailure, EngineEr
 
 impl Refused {
     /// A statement whose epoch is refused has failed, and nothing of it is there.
-    fn of_statement(self) -> EngineError {
+    pub(crate) fn of_statement(self) -> EngineError {
         EngineError::Statement(StatementError {
             sqlstate: "58030",
             message: format!("topic \"{}\" refused a record: {}", self.topic, self.reason),
             hint: None,
+            detail: None,
             position: None,
         })
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::Log;
+use api::{Connectors, Log};
 use dataflow::Planner;
 use zset::TimestampMs;
 
@@ -37,6 +37,8 @@ impl EngineConfig {
 pub struct Parts {
     /// The log.
     pub log: Arc<dyn Log>,
+    /// What is read and written beside the log.
+    pub connectors: Arc<dyn Connectors>,
     /// SQL.
     pub planner: Arc<dyn Planner>,
     /// The time, for the timestamps of epochs.

@@ -11,6 +11,8 @@ use state::Store;
 use zset::{Epoch, Generation, Offset, Partition, TimestampMs};
 
 use crate::checkpoint::Background;
+use crate::courtesy::Courtesy;
+use crate::own::Retired;
 use crate::run::Event;
 use crate::sink::Sink;
 use crate::source::Source;
@@ -24,10 +26,14 @@ pub struct Engine {
     pub(crate) store: Arc<Store>,
     pub(crate) writer: Box<dyn Writer>,
     pub(crate) catalog: Catalog,
+    /// The catalog as readers have it; `None`: it changed.
+    pub(crate) catalog_seen: Option<Arc<Catalog>>,
     pub(crate) tables: BTreeMap<TableId, Table>,
     pub(crate) sinks: BTreeMap<SinkId, Sink>,
     pub(crate) positions: BTreeMap<(TableId, Partition), Position>,
     pub(crate) sources: BTreeMap<TableId, Source>,
+    /// Up to where dropped tables of our own had written their topics.
+    pub(crate) retired: Retired,
     /// Partition counts of the dead-letter topics that were written to since the start.
     pub(crate) dead_letter_partitions: BTreeMap<String, u32>,
     pub(crate) chain: Chain,
@@ -35,6 +41,7 @@ pub struct Engine {
     pub(crate) events: Receiver<Event>,
     pub(crate) events_in: Sender<Event>,
     pub(crate) background: Background,
+    pub(crate) courtesy: Courtesy,
     pub(crate) last_checkpoint: (Epoch, Instant),
     pub(crate) _dir: DataDir,
 }
@@ -43,11 +50,15 @@ pub struct Engine {
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Position {
+    /// Where reading began: what is before was never in the table.
+    pub start: Offset,
     /// The next offset.
     pub next: Offset,
     /// The last record that was read, to know the topic again.
     pub last: Option<LastRecord>,
-    /// How many of its records became dead letters.
+    /// How many records were read.
+    pub records: u64,
+    /// How many of them became dead letters.
     pub dead_letters: u64,
 }
 
@@ -69,7 +80,7 @@ pub(crate) struct Chain {
 impl Position {
     /// Where reading begins.
     pub fn at(next: Offset) -> Self {
-        Self { next, ..Self::default() }
+        Self { start: next, next, ..Self::default() }
     }
 }
 

@@ -59,7 +59,7 @@ fn read(
             bounds.low
         )));
     }
-    let mut reader = log.reader()?;
+    let mut reader = log.reader(&Default::default())?;
     reader.assign(&at, from)?;
     let mut records = Records::new();
     while records.len() < enough && !reader.at_end(&at)? {

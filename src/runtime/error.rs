@@ -25,6 +25,9 @@ pub enum EngineError {
     /// The log failed for good.
     #[error("{0}")]
     Log(String),
+    /// It is not known whether the epoch in hand is committed; recovery finds out.
+    #[error("{0}")]
+    InDoubt(String),
     /// The state failed.
     #[error("{0}")]
     State(#[from] StateError),
@@ -61,6 +64,7 @@ impl EngineError {
         match self {
             Self::Statement(error) => error.sqlstate,
             Self::Fenced(_) | Self::Stopped(_) => "57P01",
+            Self::InDoubt(_) => "08007",
             _ => "58000",
         }
     }
@@ -75,6 +79,7 @@ impl EngineError {
                 sqlstate: "58030",
                 message: error.to_string(),
                 hint: None,
+                detail: None,
                 position: None,
             }),
         }
@@ -114,7 +119,13 @@ impl From<CatalogError> for EngineError {
             CatalogError::Missing(_) => "42P01",
             CatalogError::Dependents { .. } => "2BP01",
         };
-        Self::Statement(StatementError { sqlstate, message: error.to_string(), hint: None, position: None })
+        Self::Statement(StatementError {
+            sqlstate,
+            message: error.to_string(),
+            hint: None,
+            detail: None,
+            position: None,
+        })
     }
 }
 
@@ -127,6 +138,7 @@ impl From<FlowError> for EngineError {
                 sqlstate: error.sqlstate,
                 message: error.to_string(),
                 hint: Some("mend the row at its source, or write the query so that it allows for it".to_string()),
+                detail: None,
                 position: None,
             }),
         }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
-use dataflow::ContentsReader;
+use dataflow::{RowChanges, Show, TableRows, View};
 use plan::TableDef;
-use state::Snapshot;
 use zset::{Delta, Epoch};
 
 use crate::run::Event;
-use crate::{EngineError, Shared};
+use crate::show::job_rows;
+use crate::{EngineError, Phase, Shared};
 
 /// What a statement answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,18 +31,28 @@ pub struct TableView {
     pub epoch: Epoch,
     /// The definition.
     pub def: TableDef,
-    pub(crate) reader: ContentsReader,
-    pub(crate) snapshot: Snapshot,
+    rows: TableRows,
 }
 
 impl TableView {
     /// Reads the rows in chunks. It holds up nobody: the view is a copy of the list of batches.
     pub fn read(&self, mut chunk: impl FnMut(&Delta)) -> Result<(), EngineError> {
-        for delta in self.reader.read(&self.snapshot) {
+        for delta in self.rows.read() {
             chunk(&delta?);
         }
         Ok(())
     }
+}
+
+/// Why rows were not written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Another statement was first: the rows to go are not as they were evaluated.
+    #[error("another statement changed the rows first")]
+    Conflict,
+    /// See there.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// A way to the engine.
@@ -65,11 +75,34 @@ impl Handle {
         answer.recv().map_err(|_| self.stopped())?
     }
 
-    /// A table as of the last committed epoch; `None` if there is none of that name.
-    pub fn table(&self, name: impl Into<String>) -> Result<Option<TableView>, EngineError> {
+    /// The answer to SHOW JOBS. It asks nobody: the loop itself may be at work on one.
+    pub fn jobs(&self) -> Reply {
+        let columns = Show::Jobs.columns().iter().map(|(name, _)| *name).collect();
+        Reply { tag: "SHOW".to_string(), notices: Vec::new(), columns, rows: job_rows(&self.shared.jobs) }
+    }
+
+    /// Writes rows of a table of our own, and returns when their epoch is committed; its number is the answer. Nothing of it
+    /// is there after an error. [`WriteError::Conflict`]: a row that was to go is not there any more as it was; evaluate
+    /// the statement again on a newer view.
+    pub fn write(&self, changes: RowChanges) -> Result<Epoch, WriteError> {
         let (reply, answer) = channel();
-        self.events.send(Event::Read { table: name.into(), reply }).map_err(|_| self.stopped())?;
-        answer.recv().map_err(|_| self.stopped())
+        self.events.send(Event::Write { changes, reply }).map_err(|_| self.stopped())?;
+        answer.recv().map_err(|_| self.stopped())?
+    }
+
+    /// All stored tables at the last committed epoch. It asks nobody: the loop has put it there.
+    pub fn view(&self) -> Arc<View> {
+        self.shared.view()
+    }
+
+    /// A table as of the last committed epoch; `None` if there is none of that name.
+    pub fn table(&self, name: impl AsRef<str>) -> Result<Option<TableView>, EngineError> {
+        if !matches!(self.shared.phase(), Phase::Starting | Phase::Serving) {
+            return Err(self.stopped());
+        }
+        let view = self.view();
+        let table = view.catalog.table_named(name.as_ref()).and_then(|def| Some((def, view.tables.get(&def.id)?)));
+        Ok(table.map(|(def, rows)| TableView { epoch: view.epoch, def: def.clone(), rows: rows.clone() }))
     }
 
     /// Makes a checkpoint now and waits for it; answers its epoch.

@@ -6,20 +6,33 @@
 //!
 //! Reading order: [`Engine`] (the parts), `open` (recovery), `run` (the loop), `stage` (one epoch's work), `commit`.
 
+mod alter;
+mod backfill;
 mod checkpoint;
 mod cluster;
 mod commit;
 mod config;
+mod courtesy;
+mod create_sink;
+mod create_source;
 mod data_dir;
 mod ddl;
 mod dead_letter;
 mod decide;
+mod detached;
 mod engine;
 mod epochs;
 mod error;
+mod feed;
+mod group;
 mod handle;
+mod inputs;
+mod jobs;
 mod metrics;
 mod open;
+mod outbox;
+mod own;
+mod query_metrics;
 mod range;
 mod replay;
 mod run;
@@ -31,11 +44,15 @@ mod stage;
 mod table;
 #[cfg(test)]
 mod tests;
+mod verify;
+mod view;
 
 pub use config::{EngineConfig, Parts};
 pub use data_dir::{DataDir, Identity};
 pub use engine::Engine;
 pub use error::EngineError;
-pub use handle::{Handle, Reply, TableView};
+pub use handle::{Handle, Reply, TableView, WriteError};
+pub use jobs::{Job, Jobs};
 pub use metrics::Metrics;
+pub use query_metrics::{Counted, QueryMetrics};
 pub use shared::{Phase, Shared, SourceStatus, TableStatus};

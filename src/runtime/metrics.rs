@@ -1,11 +1,11 @@
 //! Counters and gauges, in the names and units of Prometheus. All names begin with `millstream_`.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use api::OutRecord;
+use api::{OutRecord, TopicPartition};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -13,9 +13,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use state::CheckpointStats;
-use zset::Epoch;
+use zset::{Epoch, Partition};
 
-use crate::Shared;
+use crate::{QueryMetrics, Shared};
 
 type Labels = Vec<(&'static str, String)>;
 type FloatGauge = Gauge<f64, AtomicU64>;
@@ -24,11 +24,15 @@ type FloatGauge = Gauge<f64, AtomicU64>;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Mutex<Registry>,
+    /// Of clients and their statements.
+    pub queries: QueryMetrics,
     pub(crate) epoch: Gauge,
     pub(crate) epochs: Counter,
     pub(crate) epoch_time: FloatGauge,
-    pub(crate) records_in: Counter,
-    pub(crate) bytes_in: Counter,
+    /// Over all sources.
+    received: Counter,
+    records_in: Family<Labels, Counter>,
+    bytes_in: Family<Labels, Counter>,
     pub(crate) missing_retractions: Counter,
     pub(crate) transactions_aborted: Counter,
     pub(crate) checkpoint_errors: Counter,
@@ -46,8 +50,18 @@ pub struct Metrics {
     rows: Family<Labels, Gauge>,
     in_error: Family<Labels, Gauge>,
     lag: Family<Labels, Gauge>,
+    lag_seconds: Family<Labels, FloatGauge>,
+    epoch_age: FloatGauge,
+    phase_seconds: Family<Labels, Histogram>,
+    operator_rows: Family<Labels, Counter>,
+    state_rows: Family<Labels, Gauge>,
+    state_bytes: Family<Labels, Gauge>,
+    memory: Gauge,
     records_out: Family<Labels, Counter>,
     bytes_out: Family<Labels, Counter>,
+    outbox_rows: Family<Labels, Gauge>,
+    outbox_epoch: Family<Labels, Gauge>,
+    outbox_retries: Family<Labels, Counter>,
 }
 
 impl Default for Metrics {
@@ -55,11 +69,13 @@ impl Default for Metrics {
         let buckets = || Histogram::new(exponential_buckets(0.0005, 2.0, 16));
         let metrics = Self {
             registry: Mutex::new(Registry::with_prefix("millstream")),
+            queries: QueryMetrics::default(),
             epoch: Gauge::default(),
             epochs: Counter::default(),
             epoch_time: FloatGauge::default(),
-            records_in: Counter::default(),
-            bytes_in: Counter::default(),
+            received: Counter::default(),
+            records_in: Family::default(),
+            bytes_in: Family::default(),
             missing_retractions: Counter::default(),
             transactions_aborted: Counter::default(),
             checkpoint_errors: Counter::default(),
@@ -77,8 +93,18 @@ impl Default for Metrics {
             rows: Family::default(),
             in_error: Family::default(),
             lag: Family::default(),
+            lag_seconds: Family::default(),
+            epoch_age: FloatGauge::default(),
+            phase_seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.0001, 2.0, 18))),
+            operator_rows: Family::default(),
+            state_rows: Family::default(),
+            state_bytes: Family::default(),
+            memory: Gauge::default(),
             records_out: Family::default(),
             bytes_out: Family::default(),
+            outbox_rows: Family::default(),
+            outbox_epoch: Family::default(),
+            outbox_retries: Family::default(),
         };
         metrics.register();
         metrics
@@ -89,6 +115,7 @@ impl Metrics {
     fn register(&self) {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let r = &mut *registry;
+        self.queries.register(r);
         r.register("epoch", "The last committed epoch", self.epoch.clone());
         r.register("epochs", "Epochs committed since the start", self.epochs.clone());
         r.register_with_unit("epoch_time", "The last epoch's time, since 1970", Unit::Seconds, self.epoch_time.clone());
@@ -110,21 +137,48 @@ impl Metrics {
         r.register("rows", "Rows in a table", self.rows.clone());
         r.register("in_error", "1 if a table is in ERROR", self.in_error.clone());
         r.register("source_lag_records", "Offsets between position and end", self.lag.clone());
+        let help = "Age of the last record in the tables, while there are more";
+        r.register_with_unit("source_lag", help, Unit::Seconds, self.lag_seconds.clone());
+        r.register_with_unit("epoch_age", "Since the last epoch's time", Unit::Seconds, self.epoch_age.clone());
+        let help = "Time of an epoch by phase: decode, refresh, encode, commit";
+        r.register_with_unit("epoch_phase", help, Unit::Seconds, self.phase_seconds.clone());
+        r.register("operator_rows_out", "Rows that an operator gave since the start", self.operator_rows.clone());
+        r.register("state_rows", "Entries of a table's arrangements, operators included", self.state_rows.clone());
+        let help = "Bytes of a table's arrangements, operators included";
+        r.register_with_unit("state", help, Unit::Bytes, self.state_bytes.clone());
+        r.register_with_unit("memory_resident", "Memory that the process has", Unit::Bytes, self.memory.clone());
         r.register("sink_records", "Records written by a sink", self.records_out.clone());
         r.register_with_unit("sink", "Key and value bytes written by a sink", Unit::Bytes, self.bytes_out.clone());
+        r.register("sink_outbox_rows", "Keys that wait for a sink's target", self.outbox_rows.clone());
+        r.register(
+            "sink_confirmed_epoch",
+            "The epoch up to which a sink's target has everything",
+            self.outbox_epoch.clone(),
+        );
+        r.register("sink_retries", "Times that a sink's target did not take rows", self.outbox_retries.clone());
     }
 
     /// All metrics, as Prometheus reads them.
     pub fn text(&self, shared: &Shared) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        // What was dropped is not shown any more.
+        self.rows.clear();
+        self.in_error.clear();
+        self.lag.clear();
+        self.lag_seconds.clear();
         for (name, status) in shared.tables() {
             self.rows.get_or_create(&table(&name)).set(status.rows);
             self.in_error.get_or_create(&table(&name)).set(i64::from(status.error.is_some()));
         }
         for ((name, topic, partition), status) in shared.sources() {
-            let labels = vec![("table", name), ("topic", topic), ("partition", partition.to_string())];
-            self.lag.get_or_create(&labels).set((status.end.0 - status.position.0).max(0));
+            let labels = of_partition(name, topic, partition);
+            let lag = (status.end.0 - status.position.0).max(0);
+            self.lag.get_or_create(&labels).set(lag);
+            let age = status.last.map_or(0.0, |last| (now - last.0 as f64 / 1000.0).max(0.0));
+            self.lag_seconds.get_or_create(&labels).set(if lag > 0 { age } else { 0.0 });
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        self.epoch_age.set((now - self.epoch_time.get()).max(0.0));
+        self.memory.set(resident_bytes());
         let made = self.checkpoint_time.get();
         self.checkpoint_age.set(if made > 0.0 { now - made } else { 0.0 });
         let mut text = String::new();
@@ -154,23 +208,81 @@ impl Metrics {
         self.refresh_errors.get_or_create(&table(name)).inc();
     }
 
+    /// Records of one partition of a source, and their bytes.
+    pub(crate) fn received(&self, name: &str, at: &TopicPartition, records: u64, bytes: u64) {
+        let labels = of_partition(name.to_string(), at.topic.to_string(), at.partition);
+        self.received.inc_by(records);
+        self.records_in.get_or_create(&labels).inc_by(records);
+        self.bytes_in.get_or_create(&labels).inc_by(bytes);
+    }
+
+    /// How long a phase of an epoch took.
+    pub(crate) fn phase(&self, phase: &'static str, took: Duration) {
+        self.phase_seconds.get_or_create(&vec![("phase", phase.to_string())]).observe(took.as_secs_f64());
+    }
+
+    /// What a table keeps, and what its operators gave.
+    pub(crate) fn state(&self, name: &str, rows: u64, bytes: u64) {
+        self.state_rows.get_or_create(&table(name)).set(rows as i64);
+        self.state_bytes.get_or_create(&table(name)).set(bytes as i64);
+    }
+
+    pub(crate) fn operator(&self, name: &str, operator: String, rows: u64) {
+        let labels = vec![("table", name.to_string()), ("operator", operator)];
+        self.operator_rows.get_or_create(&labels).inner().store(rows, Ordering::Relaxed);
+    }
+
     pub(crate) fn sent(&self, sink: &str, records: &[OutRecord]) {
-        let labels = vec![("sink", sink.to_string())];
         let size = |part: &Option<bytes::Bytes>| part.as_ref().map_or(0, bytes::Bytes::len) as u64;
-        self.records_out.get_or_create(&labels).inc_by(records.len() as u64);
-        self.bytes_out.get_or_create(&labels).inc_by(records.iter().map(|r| size(&r.key) + size(&r.value)).sum());
+        let mut sums: BTreeMap<&TopicPartition, (u64, u64)> = BTreeMap::new();
+        for record in records {
+            let sum = sums.entry(&record.to).or_default();
+            sum.0 += 1;
+            sum.1 += size(&record.key) + size(&record.value);
+        }
+        for (at, (records, bytes)) in sums {
+            let place = [("topic", at.topic.to_string()), ("partition", at.partition.to_string())];
+            let labels = of_sink(sink).into_iter().chain(place).collect();
+            self.records_out.get_or_create(&labels).inc_by(records);
+            self.bytes_out.get_or_create(&labels).inc_by(bytes);
+        }
+    }
+
+    pub(crate) fn outbox(&self, sink: &str, rows: u64, epoch: Option<Epoch>) {
+        self.outbox_rows.get_or_create(&of_sink(sink)).set(rows as i64);
+        self.outbox_epoch.get_or_create(&of_sink(sink)).set(epoch.map_or(0, |epoch| epoch.0 as i64));
+    }
+
+    pub(crate) fn outbox_retried(&self, sink: &str) {
+        self.outbox_retries.get_or_create(&of_sink(sink)).inc();
+    }
+
+    pub(crate) fn forget_outbox(&self, sink: &str) {
+        self.outbox_rows.remove(&of_sink(sink));
+        self.outbox_epoch.remove(&of_sink(sink));
+        self.outbox_retries.remove(&of_sink(sink));
     }
 
     /// Values of counters and gauges by name, for tests and the demo.
     pub fn counts(&self) -> BTreeMap<&'static str, u64> {
-        [
-            ("epochs", self.epochs.get()),
-            ("records_in", self.records_in.get()),
-            ("bytes_in", self.bytes_in.get()),
-            ("checkpoints", self.checkpoints.get()),
-        ]
-        .into()
+        [("epochs", self.epochs.get()), ("records_in", self.received.get()), ("checkpoints", self.checkpoints.get())]
+            .into()
     }
+}
+
+fn of_partition(table: String, topic: String, partition: Partition) -> Labels {
+    vec![("table", table), ("topic", topic), ("partition", partition.to_string())]
+}
+
+/// The resident memory of this process, where the system tells it.
+fn resident_bytes() -> i64 {
+    const PAGE_BYTES: i64 = 4096;
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<i64>().ok()).map_or(0, |pages| pages * PAGE_BYTES)
+}
+
+fn of_sink(name: &str) -> Labels {
+    vec![("sink", name.to_string())]
 }
 
 fn table(name: &str) -> Labels {

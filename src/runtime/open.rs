@@ -16,13 +16,13 @@ use state::{Arrangement, ArrangementId, Law, Restored, Store};
 use zset::{Epoch, Generation, Offset, ROW_FORMAT, TimestampMs};
 
 use crate::checkpoint::{Background, METADATA_FORMAT, Metadata};
+use crate::courtesy::Courtesy;
 use crate::decide::{Decision, Facts, RecordFacts, decide};
 use crate::engine::Chain;
 use crate::epochs::{self, Records};
-use crate::sink::Sink;
 use crate::stage::Staged;
 use crate::table::Table;
-use crate::{DataDir, Engine, EngineConfig, EngineError, Identity, Parts, Shared};
+use crate::{DataDir, Engine, EngineConfig, EngineError, Identity, Parts, Shared, alter};
 
 impl Engine {
     /// Opens a data folder on its log and recovers. The engine is at the last committed epoch; its sources are being read,
@@ -48,7 +48,9 @@ impl Engine {
         let pipeline = config.pipeline.clone();
         dir.write_identity(&Identity { pipeline, incarnation: incarnation.clone(), generation })?;
 
-        let mut engine = Self::empty(config, parts, (dir, store), writer, (incarnation, generation), shared);
+        let courtesy = Courtesy::start(&parts.log)?;
+        let mut engine =
+            Self::empty(config, parts, (dir, store), (writer, courtesy), (incarnation, generation), shared);
         if let Some(metadata) = metadata {
             engine.restore(metadata, arrangements).map_err(EngineError::in_recovery)?;
         }
@@ -58,6 +60,7 @@ impl Engine {
             engine.replay(&records[skip..]).map_err(EngineError::in_recovery)?;
         }
         engine.verify_positions()?;
+        engine.verify_own_topics()?;
         engine.start()?;
         Ok(engine)
     }
@@ -67,7 +70,7 @@ impl Engine {
         config: EngineConfig,
         parts: Parts,
         (dir, store): (DataDir, Arc<Store>),
-        writer: Box<dyn Writer>,
+        (writer, courtesy): (Box<dyn Writer>, Courtesy),
         (incarnation, generation): (String, Generation),
         shared: Arc<Shared>,
     ) -> Self {
@@ -86,16 +89,19 @@ impl Engine {
             store,
             writer,
             catalog: Catalog::default(),
+            catalog_seen: None,
             tables: BTreeMap::new(),
             sinks: BTreeMap::new(),
             positions: BTreeMap::new(),
             sources: BTreeMap::new(),
+            retired: BTreeMap::new(),
             dead_letter_partitions: BTreeMap::new(),
             chain,
             shared,
             events,
             events_in,
             background: Background::default(),
+            courtesy,
             last_checkpoint: (Epoch(u64::MAX), Instant::now()),
             _dir: dir,
         }
@@ -123,7 +129,7 @@ impl Engine {
             value: Some(Bytes::from(bytes.clone())),
             headers: Vec::new(),
         };
-        let offsets = self.writer.commit(std::slice::from_ref(&out)).map_err(|error| match error {
+        let offsets = self.writer.commit_all(std::slice::from_ref(&out)).map_err(|error| match error {
             api::CommitError::Fenced(_) => EngineError::Fenced(error.to_string()),
             other => EngineError::Log(format!("cannot write the first epoch record: {other}")),
         })?;
@@ -133,26 +139,16 @@ impl Engine {
 
     /// Starts reading the sources and publishes what there is.
     fn start(&mut self) -> Result<(), EngineError> {
-        for def in self.catalog.sinks().cloned().collect::<Vec<_>>() {
+        for sink in self.sinks.values_mut().filter(|sink| sink.def.connector == SinkConnector::Log) {
             // Partitions may have been added while the process was away. A topic that is gone is not made again, for it
             // would miss what was in it: the first record for it is refused, and the sink is in ERROR.
-            let topic = match def.connector {
-                SinkConnector::Log => self.parts.log.topic(&def.topic)?,
-                SinkConnector::Stdout | SinkConnector::Blackhole => None,
-            };
-            self.reopen_sink(&def, topic.map_or(1, |topic| topic.partitions));
+            sink.partitions = self.parts.log.topic(&sink.def.topic)?.map_or(1, |topic| topic.partitions);
         }
+        self.start_detached()?;
         let sources: Vec<_> = self.tables.keys().copied().collect();
         sources.into_iter().try_for_each(|id| self.start_source(id))?;
         self.publish_status();
         Ok(())
-    }
-
-    fn reopen_sink(&mut self, def: &plan::SinkDef, partitions: u32) {
-        let error = self.sinks.remove(&def.id).and_then(|sink| sink.error);
-        let mut sink = Sink::new(def.clone(), &self.tables[&def.input].def, &self.config.pipeline, partitions);
-        sink.error = error;
-        self.sinks.insert(def.id, sink);
     }
 
     /// Puts the state of a checkpoint in place.
@@ -167,6 +163,7 @@ impl Engine {
         self.chain.timestamp = metadata.timestamp;
         self.last_checkpoint = (metadata.epoch, Instant::now());
         self.background.records.insert(metadata.epoch, metadata.offset);
+        self.retired = metadata.retired.into_iter().map(|(topic, p, next)| ((topic, p), next)).collect();
         self.positions = metadata.positions.into_iter().map(|(table, p, position)| ((table, p), position)).collect();
         let mut missing = Vec::new();
         let mut take = |id: ArrangementId, law: Law| {
@@ -187,8 +184,15 @@ impl Engine {
                 table.error.clone_from(&state.error);
                 table.consecutive_errors = state.consecutive_errors;
             }
+            self.equip(&mut table, self.positions_of(def.id).count());
             self.catalog.add_table(def.clone())?;
             self.tables.insert(def.id, table);
+        }
+        for def in metadata.catalog.sinks() {
+            self.catalog.add_sink(def.clone())?;
+            let state = metadata.sinks.iter().find(|state| state.id == def.id);
+            let sink = self.restored_sink(def, state, &mut take);
+            self.sinks.insert(def.id, sink);
         }
         if let Some(id) = missing.first() {
             return Err(EngineError::Recovery(format!(
@@ -196,13 +200,6 @@ impl Engine {
                  the version that made the checkpoint",
                 metadata.epoch
             )));
-        }
-        for def in metadata.catalog.sinks() {
-            self.catalog.add_sink(def.clone())?;
-            let mut sink = Sink::new(def.clone(), &self.tables[&def.input].def, &self.config.pipeline, 1);
-            let error = metadata.sinks.iter().find(|(id, _)| *id == def.id);
-            sink.error = error.and_then(|(_, error)| error.clone());
-            self.sinks.insert(def.id, sink);
         }
         // The last id given may belong to what was dropped.
         self.catalog = metadata.catalog;
@@ -218,19 +215,23 @@ impl Engine {
         take: &mut dyn FnMut(ArrangementId, Law) -> Arrangement,
     ) -> Result<Table, EngineError> {
         let TableKind::Stream(stream) = &def.kind else { unreachable!("a stream table") };
-        let planned = self.parts.planner.plan(&def.sql, &self.catalog)?;
+        let planned = self.parts.planner.plan(&def.sql, &self.catalog.as_planned(stream))?;
         let Action::CreateStream { graph, .. } = planned.action else {
             return Err(EngineError::Recovery(format!("cannot plan {} again from its SQL: {}", def.name, def.sql)));
         };
-        let inputs: Vec<&TableDef> = stream.inputs.iter().map(|id| &self.tables[id].def).collect();
         if graph.fingerprint() == stream.fingerprint {
             let flow = TableFlow::new(def.id, &graph, take);
-            return Ok(Table::stream(def.clone(), contents, flow, inputs.into_iter(), take));
+            let mut table = Table::stream(def.clone(), contents, flow, take);
+            table.blind = self.blind(&stream.inputs);
+            return Ok(table);
         }
         tracing::warn!(table = %def.name, "this version plans the table differently: its state is made anew");
         let flow = TableFlow::new(def.id, &graph, &mut Arrangement::new);
-        let mut table = Table::stream(def.clone(), contents, flow, inputs.into_iter(), take);
-        if table.rebuild(self.contents_of(&stream.inputs)?)? {
+        let mut table = Table::stream(def.clone(), contents, flow, take);
+        table.blind = self.blind(&stream.inputs);
+        let inputs = self.contents_of(&stream.inputs)?.into_iter();
+        let inputs = inputs.map(|(id, rows)| (id, alter::seen_by(stream, id, &rows))).collect();
+        if table.rebuild(inputs)? {
             return Ok(table);
         }
         Err(EngineError::Recovery(format!(

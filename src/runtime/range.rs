@@ -34,9 +34,62 @@ pub(crate) fn ranges(table: TableId, records: &[Record], starts: &BTreeMap<Parti
         .collect()
 }
 
-/// The hash over offset, key and value of each record. Lengths are hashed too, so that no two runs look the same.
+/// A range that is read piece by piece, in order.
+pub(crate) struct Running {
+    table: TableId,
+    start: Offset,
+    hasher: Xxh3,
+    count: u64,
+    dead_letters: u64,
+    last: Option<Record>,
+}
+
+impl Running {
+    /// Nothing read yet of what begins there.
+    pub fn new(table: TableId, start: Offset) -> Self {
+        Self { table, start, hasher: Xxh3::new(), count: 0, dead_letters: 0, last: None }
+    }
+
+    /// The next records, of which so many are dead letters.
+    pub fn push(&mut self, records: &[Record], dead_letters: u64) {
+        add(&mut self.hasher, records);
+        self.count += records.len() as u64;
+        self.dead_letters += dead_letters;
+        if let Some(last) = records.last() {
+            self.last = Some(last.clone());
+        }
+    }
+
+    /// How many records there were.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The whole; `None` if there were no records.
+    pub fn finish(self) -> Option<InputRange> {
+        let last = self.last?;
+        Some(InputRange {
+            table: self.table,
+            topic: last.at.topic.to_string(),
+            partition: last.at.partition,
+            range: Range { start: self.start, end: Offset(last.offset.0 + 1) },
+            count: self.count,
+            hash: format!("{:032x}", self.hasher.digest128()),
+            dead_letters: self.dead_letters,
+            last: last_record(&last),
+        })
+    }
+}
+
+/// The hash over offset, key and value of each record.
 fn hash(records: &[Record]) -> String {
     let mut hasher = Xxh3::new();
+    add(&mut hasher, records);
+    format!("{:032x}", hasher.digest128())
+}
+
+/// Lengths are hashed too, so that no two runs look the same.
+fn add(hasher: &mut Xxh3, records: &[Record]) {
     for record in records {
         hasher.update(&record.offset.0.to_le_bytes());
         for part in [&record.key, &record.value] {
@@ -45,7 +98,6 @@ fn hash(records: &[Record]) -> String {
             hasher.update(part.as_deref().unwrap_or_default());
         }
     }
-    format!("{:032x}", hasher.digest128())
 }
 
 /// What is remembered of a record, to know its topic again.

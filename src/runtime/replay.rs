@@ -1,28 +1,26 @@
 //! Replay: the epochs after the checkpoint are processed again from the same bytes, without publishing, and must come to
 //! the digests in their records. Where they do not, the process stops: going on would be wrong.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use api::{Log, LogError, Reader, Record, TopicPartition};
+use api::Record;
 use bytes::Bytes;
 use dataflow::Action;
 use plan::{CatalogChange, EpochRecord, InputRange, Outcome, TableId};
-use zset::{Offset, Partition};
+use zset::Offset;
 
 use crate::ddl::same_outcome;
-use crate::sink::Sink;
+use crate::engine::Position;
+use crate::feed::Feed;
+use crate::inputs::Inputs;
 use crate::stage::Staged;
-use crate::{Engine, EngineError, Shared, range};
-
-const WAYS_OUT: &str = "replay cannot be exact. If the topic can be brought back as it was, do that and start again; else \
-    start anew with another --data folder and --pipeline name, which reads the topics as they are now";
+use crate::{Engine, EngineError, own};
 
 impl Engine {
     /// Replays epoch records.
     pub(crate) fn replay(&mut self, records: &[(Offset, Bytes)]) -> Result<(), EngineError> {
         let mut inputs = Inputs::default();
+        let at_work = self.shared.jobs.begin("recovery", &self.config.pipeline, Some(records.len() as u64), "epochs");
         for (offset, bytes) in records {
             self.shared.go_on()?;
             let record = EpochRecord::decode(bytes)?;
@@ -35,6 +33,7 @@ impl Engine {
             for failure in &record.sinks {
                 self.fail_sink(failure);
             }
+            at_work.advance(1);
         }
         if let (Some((_, first)), Some((_, last))) = (records.first(), records.last()) {
             let (first, last) = (EpochRecord::decode(first)?.epoch, EpochRecord::decode(last)?.epoch);
@@ -64,11 +63,16 @@ impl Engine {
         )))
     }
 
-    /// A range begins where the one before it ended. (That of a partition which the topic got later is the first.)
+    /// A range begins where the one before it ended; of a topic of our own, in which others may have written between, not
+    /// before that. (That of a partition which the topic got later is the first.)
     fn check_range(&self, record: &EpochRecord, range: &InputRange) -> Result<(), EngineError> {
         let position = self.positions.get(&(range.table, range.partition));
-        if self.tables.contains_key(&range.table) && position.is_none_or(|position| position.next == range.range.start)
-        {
+        let own = self.tables.get(&range.table).is_some_and(|table| table.def.is_own());
+        let follows = |position: &Position| match own {
+            true => position.next <= range.range.start,
+            false => position.next == range.range.start,
+        };
+        if self.tables.contains_key(&range.table) && position.is_none_or(follows) {
             return Ok(());
         }
         Err(EngineError::Recovery(format!(
@@ -88,13 +92,15 @@ impl Engine {
         let mut records: BTreeMap<TableId, Vec<Record>> = BTreeMap::new();
         for range in &record.inputs {
             self.check_range(record, range)?;
-            let read = inputs.read(&*self.parts.log, range, &self.shared)?;
+            let Some(source) = self.tables.get(&range.table).and_then(|table| table.source_def()) else { continue };
+            let read = inputs.read(&Feed::of(&self.parts, source)?, range, &self.shared)?;
             records.entry(range.table).or_default().extend(read);
         }
         let outcomes: BTreeMap<TableId, Outcome> =
             record.tables.iter().map(|outcome| (outcome.table, outcome.outcome.clone())).collect();
-        let staged = self.stage_epoch(records, record.timestamp, Some(&outcomes))?;
+        let mut staged = self.stage_epoch(records, record.timestamp, Some(&outcomes))?;
         self.compare(record, &staged, &outcomes)?;
+        self.stage_detached(&mut staged);
         Ok(staged)
     }
 
@@ -140,11 +146,12 @@ impl Engine {
 
     fn replay_change(&mut self, change: &CatalogChange, record: &EpochRecord) -> Result<Staged, EngineError> {
         match change {
-            CatalogChange::CreateTable { id, sql, fingerprint, start } => {
+            CatalogChange::CreateTable { id, sql, fingerprint, start, backfill } => {
                 let mut staged = Staged::at(record.timestamp);
                 match self.parts.planner.plan(sql, &self.catalog)?.action {
                     Action::CreateTable(mut def) if def.id == *id => {
                         def.created = record.epoch;
+                        own::name_topic(&mut def, &self.config.pipeline);
                         let source = match &def.kind {
                             plan::TableKind::Source(source) => source.clone(),
                             plan::TableKind::Stream(_) => return Err(other_plan(sql, record)),
@@ -159,6 +166,7 @@ impl Engine {
                         }
                         def.created = record.epoch;
                         let (table, made) = self.stage_stream(def.clone(), &graph, record.timestamp)?;
+                        self.compare_backfill(&def.name, &made.backfill, backfill)?;
                         let recorded = record.tables.iter().find(|outcome| outcome.table == *id);
                         if !same_outcome(&made, *id, recorded.map(|outcome| &outcome.outcome)) {
                             let outcomes = record.tables.iter().map(|o| (o.table, o.outcome.clone())).collect();
@@ -172,6 +180,17 @@ impl Engine {
                 }
                 Ok(staged)
             }
+            CatalogChange::AlterTable { id, sql } => {
+                let Action::Alter(alter) = self.parts.planner.plan(sql, &self.catalog)?.action else {
+                    return Err(other_plan(sql, record));
+                };
+                if alter.table != *id {
+                    return Err(other_plan(sql, record));
+                }
+                let (staged, altered) = self.stage_alter(&alter, record.timestamp)?;
+                self.install_altered(altered);
+                Ok(staged)
+            }
             CatalogChange::CreateSink { id, sql } => {
                 let Action::CreateSink(mut def) = self.parts.planner.plan(sql, &self.catalog)?.action else {
                     return Err(other_plan(sql, record));
@@ -180,10 +199,12 @@ impl Engine {
                     return Err(other_plan(sql, record));
                 }
                 def.created = record.epoch;
-                let sink = Sink::new(def.clone(), &self.tables[&def.input].def, &self.config.pipeline, 1);
+                let sink = self.replayed_sink(&def);
+                let mut staged = Staged::at(record.timestamp);
+                self.stage_filling_again(&mut staged, &sink)?;
                 self.catalog.add_sink(def)?;
                 self.sinks.insert(*id, sink);
-                Ok(Staged::at(record.timestamp))
+                Ok(staged)
             }
             CatalogChange::Drop { sink, name, cascade } => {
                 self.replay_drop(*sink, name, *cascade)?;
@@ -191,147 +212,12 @@ impl Engine {
             }
         }
     }
-
-    /// Checks that every source partition still is the one that was read: same last record, position within its bounds.
-    pub(crate) fn verify_positions(&self) -> Result<(), EngineError> {
-        let mut reader = self.parts.log.reader()?;
-        for ((id, partition), position) in &self.positions {
-            let Some(source) = self.tables.get(id).and_then(|table| table.source_def()) else { continue };
-            let at = TopicPartition { topic: source.topic.as_str().into(), partition: *partition };
-            let name = format!("topic \"{}\" partition {partition}", source.topic);
-            let bounds = self.parts.log.bounds(&at).map_err(|error| match error {
-                LogError::NoTopic(_) | LogError::OutOfRange { .. } | LogError::Unusable(_) => EngineError::Recovery(
-                    format!("cannot go on with {name} from offset {}: {error}; {WAYS_OUT}", position.next),
-                ),
-                other => other.into(),
-            })?;
-            if position.next < bounds.low || position.next > bounds.high {
-                return Err(EngineError::Recovery(format!(
-                    "cannot go on with {name} from offset {}: it holds offsets {} to {}. It was {}; {WAYS_OUT}",
-                    position.next,
-                    bounds.low,
-                    bounds.high,
-                    if position.next > bounds.high { "deleted and made anew, or truncated" } else { "expired past it" }
-                )));
-            }
-            let Some(last) = position.last.as_ref().filter(|last| last.offset >= bounds.low) else { continue };
-            let found = first_from(&mut *reader, &at, last.offset, &self.shared)?;
-            // A record that was compacted away says nothing: a later one of its key is there.
-            if let Some(found) =
-                found.filter(|found| found.offset == last.offset).map(|found| range::last_record(&found))
-                && found != *last
-            {
-                return Err(EngineError::Recovery(format!(
-                    "{name} was deleted and made anew: the record at offset {} has hash {} and timestamp {}, and had {} and \
-                     {}; {WAYS_OUT}",
-                    last.offset, found.hash, found.timestamp.0, last.hash, last.timestamp.0
-                )));
-            }
-        }
-        Ok(())
-    }
 }
 
 fn other_plan(sql: &str, record: &EpochRecord) -> EngineError {
     EngineError::Recovery(format!(
-        "cannot replay epoch {}: this version of millstream makes something else of: {sql}; start the version that wrote it",
-        record.epoch
+        "cannot replay epoch {}: this version of millstream makes something else of: {}; start the version that wrote it",
+        record.epoch,
+        plan::without_passwords(sql)
     ))
-}
-
-/// The first record at or after an offset; `None` if there is none.
-fn first_from(
-    reader: &mut dyn Reader,
-    at: &TopicPartition,
-    offset: Offset,
-    shared: &Shared,
-) -> Result<Option<Record>, EngineError> {
-    reader.assign(at, offset)?;
-    let found = loop {
-        shared.go_on()?;
-        let records = poll(reader)?;
-        if let Some(record) = records.into_iter().find(|record| record.at == *at) {
-            break Some(record);
-        }
-        if reader.at_end(at)? {
-            break None;
-        }
-    };
-    reader.unassign(at)?;
-    Ok(found)
-}
-
-fn poll(reader: &mut dyn Reader) -> Result<Vec<Record>, LogError> {
-    match reader.poll(10_000, Duration::from_millis(50)) {
-        Err(LogError::Retriable(reason)) => {
-            tracing::warn!("replay waits: {reason}");
-            Ok(Vec::new())
-        }
-        polled => polled,
-    }
-}
-
-/// The sources' partitions during replay, each read once from its first range on.
-#[derive(Default)]
-struct Inputs {
-    tables: BTreeMap<TableId, Input>,
-}
-
-struct Input {
-    reader: Box<dyn Reader>,
-    waiting: BTreeMap<Partition, VecDeque<Record>>,
-}
-
-impl Inputs {
-    /// The records of a range, which must be what they were.
-    fn read(&mut self, log: &dyn Log, range: &InputRange, shared: &Shared) -> Result<Vec<Record>, EngineError> {
-        let name = || {
-            let (start, end) = (range.range.start, range.range.end);
-            format!("topic \"{}\" partition {} offsets {start} to {end}", range.topic, range.partition)
-        };
-        let failed =
-            |error: LogError| EngineError::Recovery(format!("cannot read {} again: {error}; {WAYS_OUT}", name()));
-        let input = match self.tables.entry(range.table) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Input { reader: log.reader()?, waiting: BTreeMap::new() }),
-        };
-        let at = TopicPartition { topic: range.topic.as_str().into(), partition: range.partition };
-        if let Entry::Vacant(entry) = input.waiting.entry(range.partition) {
-            input.reader.assign(&at, range.range.start).map_err(failed)?;
-            entry.insert(VecDeque::new());
-        }
-        let mut records = Vec::new();
-        loop {
-            let queue = input.waiting.entry(range.partition).or_default();
-            while queue.front().is_some_and(|record| record.offset < range.range.end) {
-                records.extend(queue.pop_front());
-            }
-            let whole = records.last().is_some_and(|record| record.offset.0 + 1 == range.range.end.0);
-            if whole || !queue.is_empty() {
-                break;
-            }
-            shared.go_on()?;
-            let more = poll(&mut *input.reader).map_err(failed)?;
-            let none = more.is_empty();
-            for record in more {
-                input.waiting.entry(record.at.partition).or_default().push_back(record);
-            }
-            if none && input.reader.at_end(&at).map_err(failed)? {
-                break;
-            }
-        }
-        let starts = [(range.partition, range.range.start)].into();
-        let found = range::ranges(range.table, &records, &starts);
-        let (count, hash) = found.first().map_or((0, String::new()), |found| (found.count, found.hash.clone()));
-        if count != range.count || hash != range.hash {
-            return Err(EngineError::Recovery(format!(
-                "{} is not what it was: {count} records with hash {hash}, and it was {} with hash {}; it was compacted, \
-                 expired or made anew; {WAYS_OUT}",
-                name(),
-                range.count,
-                range.hash
-            )));
-        }
-        Ok(records)
-    }
 }

@@ -2,18 +2,20 @@
 //!
 //! It ends when it is asked to (after a last epoch and a checkpoint), or by an error, which every other thread can see.
 
-use std::collections::BTreeMap;
 use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use api::Record;
-use plan::TableId;
+use dataflow::RowChanges;
+use plan::{SinkId, TableId};
 use zset::{Epoch, Offset, Partition};
 
 use crate::ddl::Origin;
 use crate::engine::Position;
+use crate::group::{Input, Waiting};
+use crate::outbox::Report;
 use crate::source::Source;
-use crate::{Engine, EngineError, Phase, Reply, TableView};
+use crate::{Engine, EngineError, Phase, Reply, WriteError};
 
 /// The longest the loop sleeps.
 const TURN_MAX: Duration = Duration::from_millis(200);
@@ -31,19 +33,31 @@ pub(crate) enum Event {
     SourceFailed { table: TableId, message: String },
     /// Run statements.
     Execute { text: String, reply: Sender<Result<Vec<Reply>, EngineError>> },
-    /// Look at a table.
-    Read { table: String, reply: Sender<Option<TableView>> },
+    /// Write rows of a table of our own.
+    Write { changes: RowChanges, reply: Sender<Result<Epoch, WriteError>> },
+    /// What the target of a sink did.
+    Target { sink: SinkId, report: Report },
     /// Make a checkpoint now.
     Checkpoint { reply: Sender<Result<Epoch, EngineError>> },
 }
 
-/// Records gathered for the next epoch.
+/// An epoch closes when so many statements wait in it.
+const EPOCH_STATEMENTS_MAX: usize = 4096;
+
+/// Records and statements gathered for the next epoch.
 #[derive(Default)]
 struct Gathered {
-    records: BTreeMap<TableId, Vec<Record>>,
+    records: Input,
+    statements: Vec<Waiting>,
     count: usize,
     bytes: usize,
     closes: Option<Instant>,
+}
+
+impl Gathered {
+    fn is_empty(&self) -> bool {
+        self.count == 0 && self.statements.is_empty()
+    }
 }
 
 impl Engine {
@@ -73,24 +87,45 @@ impl Engine {
             let now = Instant::now();
             let wait = gathered.closes.map_or(TURN_MAX, |closes| closes.saturating_duration_since(now).min(TURN_MAX));
             match self.events.recv_timeout(wait) {
-                Ok(event) => self.handle_event(event, &mut gathered)?,
+                Ok(event) => {
+                    self.handle_event(event, &mut gathered)?;
+                    self.gather_waiting(&mut gathered)?;
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => unreachable!("the engine holds a sender itself"),
             }
-            let full = gathered.count >= self.config.epoch_rows_max || gathered.bytes >= EPOCH_BYTES_MAX;
-            if full || gathered.closes.is_some_and(|closes| closes <= Instant::now()) {
+            let now = !gathered.statements.is_empty() || self.is_full(&gathered);
+            if now || gathered.closes.is_some_and(|closes| closes <= Instant::now()) {
                 self.epoch(std::mem::take(&mut gathered))?;
             }
+            self.turn_detached();
+            self.tell_positions(false);
             self.finish_checkpoint(false)?;
             if self.last_checkpoint.1.elapsed() >= self.config.checkpoint_interval {
                 self.start_checkpoint()?;
             }
         }
         self.shared.publish(|published| published.phase = Phase::Stopping);
-        if gathered.count > 0 {
+        if !gathered.is_empty() {
             self.epoch(gathered)?;
         }
+        self.tell_positions(true);
         self.checkpoint_now().map(|_| ())
+    }
+
+    fn is_full(&self, gathered: &Gathered) -> bool {
+        gathered.count >= self.config.epoch_rows_max
+            || gathered.bytes >= EPOCH_BYTES_MAX
+            || gathered.statements.len() >= EPOCH_STATEMENTS_MAX
+    }
+
+    /// A statement does not wait for the epoch's interval, but takes along what is there already.
+    fn gather_waiting(&mut self, gathered: &mut Gathered) -> Result<(), EngineError> {
+        while !gathered.statements.is_empty() && !self.is_full(gathered) {
+            let Ok(event) = self.events.try_recv() else { break };
+            self.handle_event(event, gathered)?;
+        }
+        Ok(())
     }
 
     fn handle_event(&mut self, event: Event, gathered: &mut Gathered) -> Result<(), EngineError> {
@@ -99,7 +134,7 @@ impl Engine {
                 if let Some(source) = self.sources.get(&table) {
                     source.taken();
                     gathered.count += records.len();
-                    gathered.bytes += records.iter().map(bytes_of).sum::<usize>();
+                    gathered.bytes += self.count_received(table, &records);
                     gathered.records.entry(table).or_default().extend(records);
                     gathered.closes.get_or_insert_with(|| Instant::now() + self.config.epoch_interval);
                 }
@@ -116,7 +151,7 @@ impl Engine {
             Event::SourceFailed { table, .. } if !self.sources.contains_key(&table) => Ok(()),
             Event::SourceFailed { message, .. } => Err(EngineError::Log(message)),
             Event::Execute { text, reply } => {
-                if gathered.count > 0 {
+                if !gathered.is_empty() {
                     self.epoch(std::mem::take(gathered))?;
                 }
                 let result = self.execute(&text, Origin::Session);
@@ -124,14 +159,19 @@ impl Engine {
                     Ok(_) | Err(EngineError::Statement(_)) => Ok(()),
                     Err(EngineError::Fenced(why)) => Err(EngineError::Fenced(why.clone())),
                     Err(EngineError::Stopped(why)) => Err(EngineError::Stopped(why.clone())),
+                    Err(EngineError::InDoubt(why)) => Err(EngineError::InDoubt(why.clone())),
                     Err(error) => Err(EngineError::Log(error.to_string())),
                 };
                 // Whoever asked may be gone; the statement is committed all the same.
                 let _ = reply.send(result);
                 ended
             }
-            Event::Read { table, reply } => {
-                let _ = reply.send(self.view(&table));
+            Event::Write { changes, reply } => {
+                gathered.statements.push(Waiting { changes, reply });
+                Ok(())
+            }
+            Event::Target { sink, report } => {
+                self.hear(sink, report);
                 Ok(())
             }
             Event::Checkpoint { reply } => {
@@ -142,18 +182,20 @@ impl Engine {
     }
 
     fn epoch(&mut self, gathered: Gathered) -> Result<(), EngineError> {
-        let began = Instant::now();
-        let timestamp = self.now();
-        let mut staged = self.stage_epoch(gathered.records, timestamp, None)?;
-        self.stage_sinks(&mut staged);
-        let processed = Instant::now();
-        self.commit(staged, None)?;
-        let metrics = &self.shared.metrics;
-        metrics.records_in.inc_by(gathered.count as u64);
-        metrics.bytes_in.inc_by(gathered.bytes as u64);
-        metrics.process_seconds.observe((processed - began).as_secs_f64());
-        metrics.commit_seconds.observe(processed.elapsed().as_secs_f64());
-        Ok(())
+        self.group(gathered.records, gathered.statements)
+    }
+
+    /// Counts records of a source; answers their bytes.
+    fn count_received(&self, table: TableId, records: &[Record]) -> usize {
+        let Some(table) = self.tables.get(&table) else { return 0 };
+        let mut all = 0;
+        for of_partition in records.chunk_by(|a, b| a.at.partition == b.at.partition) {
+            let bytes = of_partition.iter().map(bytes_of).sum::<usize>();
+            let metrics = &self.shared.metrics;
+            metrics.received(&table.def.name, &of_partition[0].at, of_partition.len() as u64, bytes as u64);
+            all += bytes;
+        }
+        all
     }
 
     /// Makes a checkpoint of the last committed epoch, unless there is one, and answers its epoch.
@@ -162,16 +204,6 @@ impl Engine {
         self.start_checkpoint()?;
         self.finish_checkpoint(true)?;
         Ok(self.last_checkpoint.0)
-    }
-
-    fn view(&self, name: &str) -> Option<TableView> {
-        let table = self.tables.values().find(|table| table.def.name == name)?;
-        Some(TableView {
-            epoch: self.chain.epoch,
-            def: table.def.clone(),
-            reader: table.contents.reader(),
-            snapshot: table.contents.snapshot(),
-        })
     }
 }
 

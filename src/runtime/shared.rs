@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use dataflow::View;
 use zset::{Epoch, Offset, Partition, TimestampMs};
 
-use crate::{EngineError, Metrics};
+use crate::{EngineError, Jobs, Metrics, view};
 
 /// Where the process is in its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub enum Phase {
 pub struct SourceStatus {
     /// The offset up to which it is in the tables.
     pub position: Offset,
+    /// The time of the last record that is in the tables.
+    pub last: Option<TimestampMs>,
     /// The end of the partition when it was last looked at.
     pub end: Offset,
 }
@@ -51,6 +54,7 @@ pub(crate) struct Published {
     /// By table name, topic and partition.
     pub sources: BTreeMap<(String, String, Partition), SourceStatus>,
     pub tables: BTreeMap<String, TableStatus>,
+    pub view: Arc<View>,
     pub turned: Instant,
 }
 
@@ -62,6 +66,8 @@ pub struct Shared {
     stop: AtomicBool,
     /// Counters and gauges.
     pub metrics: Metrics,
+    /// What is worked at besides epochs.
+    pub jobs: Jobs,
 }
 
 impl Default for Shared {
@@ -72,6 +78,7 @@ impl Default for Shared {
             epoch_time: TimestampMs(0),
             sources: BTreeMap::new(),
             tables: BTreeMap::new(),
+            view: view::empty(),
             turned: Instant::now(),
         };
         Self {
@@ -79,6 +86,7 @@ impl Default for Shared {
             changed: Condvar::new(),
             stop: AtomicBool::new(false),
             metrics: Metrics::default(),
+            jobs: Jobs::default(),
         }
     }
 }
@@ -112,6 +120,11 @@ impl Shared {
     /// All tables.
     pub fn tables(&self) -> BTreeMap<String, TableStatus> {
         self.lock().tables.clone()
+    }
+
+    /// All stored tables at the last committed epoch.
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.lock().view)
     }
 
     /// How long ago the loop turned.

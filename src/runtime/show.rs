@@ -2,30 +2,29 @@
 
 use std::collections::BTreeMap;
 
+use api::TargetError;
 use dataflow::Show;
 use plan::{SinkConnector, TableDef, TableKind};
 use zset::TimestampMs;
 
 use crate::shared::{SourceStatus, TableStatus};
+use crate::sink::Way;
 use crate::stage::Staged;
-use crate::table::Work;
-use crate::{Engine, Reply};
+use crate::table::{Table, Work};
+use crate::{Engine, Job, Jobs, Reply};
 
 impl Engine {
     /// The answer to a SHOW statement.
     pub(crate) fn show(&self, show: Show) -> Reply {
-        let (columns, rows): (Vec<&'static str>, Vec<Vec<Option<String>>>) = match show {
-            Show::Tables => (vec!["name", "kind"], self.tables.values().map(|t| kind_row(&t.def)).collect()),
-            Show::StreamTables => {
-                (vec!["name", "status", "frontier", "rows", "key", "error"], self.stream_rows().collect())
-            }
-            Show::Sources => (
-                vec!["name", "topic", "partition", "position", "end", "lag", "dead_letters"],
-                self.source_rows().collect(),
-            ),
-            Show::Sinks => (vec!["name", "kind", "status", "epoch", "pending"], self.sink_rows().collect()),
-            Show::State => (vec!["table", "operator", "rows", "bytes", "batches"], self.state_rows()),
+        let rows: Vec<Vec<Option<String>>> = match show {
+            Show::Tables => self.tables.values().map(|t| kind_row(&t.def)).collect(),
+            Show::StreamTables => self.stream_rows().collect(),
+            Show::Sources => self.source_rows().collect(),
+            Show::Sinks => self.sink_rows().collect(),
+            Show::Jobs => job_rows(&self.shared.jobs),
+            Show::State => self.state_rows(),
         };
+        let columns = show.columns().iter().map(|(name, _)| *name).collect();
         Reply { tag: "SHOW".to_string(), notices: Vec::new(), columns, rows }
     }
 
@@ -49,7 +48,8 @@ impl Engine {
         let seen = self.shared.sources();
         self.positions.iter().filter_map(move |((id, partition), position)| {
             let table = self.tables.get(id)?;
-            let key = (table.def.name.clone(), table.source_def()?.topic.clone(), *partition);
+            let source = table.source_def().filter(|source| !source.is_own())?;
+            let key = (table.def.name.clone(), source.topic.clone(), *partition);
             let end = seen.get(&key).map_or(position.next, |status| status.end.max(position.next));
             let (table, topic, _) = key;
             Some(vec![
@@ -67,8 +67,17 @@ impl Engine {
     fn sink_rows(&self) -> impl Iterator<Item = Vec<Option<String>>> {
         self.sinks.values().map(|sink| {
             let kind = if sink.def.connector == SinkConnector::Log { "attached" } else { "detached" };
-            let status = sink.error.as_ref().map_or("ACTIVE".to_string(), |error| format!("ERROR: {error}"));
-            vec![some(&sink.def.name), some(kind), some(status), some(self.chain.epoch), some(0)]
+            let (trouble, epoch, pending) = match &sink.way {
+                Way::Outbox(outbox) => (outbox.trouble(), outbox.frontier(self.chain.epoch), outbox.pending()),
+                Way::Direct | Way::File(_) => (None, Some(self.chain.epoch), 0),
+            };
+            let status = match (&sink.error, trouble) {
+                (Some(error), _) => format!("ERROR: {error}"),
+                (None, Some(TargetError::Refused(error))) => format!("ERROR: {error}"),
+                (None, Some(TargetError::Retriable(reason))) => format!("WAITING: {reason}"),
+                (None, None) => "ACTIVE".to_string(),
+            };
+            vec![some(&sink.def.name), some(kind), some(status), epoch.map(|epoch| epoch.to_string()), some(pending)]
         })
     }
 
@@ -85,7 +94,9 @@ impl Engine {
                     some(snapshot.batches()),
                 ]);
             };
-            add("contents".to_string(), table.contents.arrangement());
+            if table.def.is_stored() {
+                add("contents".to_string(), table.contents.arrangement());
+            }
             if let Work::Stream { flow, .. } = &table.work {
                 for operator in flow.operators() {
                     for arrangement in operator.arrangements {
@@ -98,7 +109,8 @@ impl Engine {
     }
 
     /// Publishes the frontier and the state of sources and tables.
-    pub(crate) fn publish_status(&self) {
+    pub(crate) fn publish_status(&mut self) {
+        let view = self.view();
         let tables: BTreeMap<String, TableStatus> = self
             .tables
             .values()
@@ -111,15 +123,17 @@ impl Engine {
             let mut sources = BTreeMap::new();
             for ((id, partition), position) in &self.positions {
                 let Some(table) = self.tables.get(id) else { continue };
-                let Some(source) = table.source_def() else { continue };
+                let Some(source) = table.source_def().filter(|source| !source.is_own()) else { continue };
                 let key = (table.def.name.clone(), source.topic.clone(), *partition);
                 let seen = published.sources.get(&key).map_or(position.next, |status| status.end);
-                sources.insert(key, SourceStatus { position: position.next, end: seen.max(position.next) });
+                let last = position.last.as_ref().map(|last| last.timestamp);
+                sources.insert(key, SourceStatus { position: position.next, last, end: seen.max(position.next) });
             }
             published.sources = sources;
             published.tables = tables;
             published.epoch = self.chain.epoch;
             published.epoch_time = self.chain.timestamp;
+            published.view = view;
         });
     }
 
@@ -148,14 +162,61 @@ impl Engine {
                 metrics.sent(&sink.def.name, records);
             }
         }
+        staged.touched.iter().filter_map(|id| self.tables.get(id)).for_each(|table| self.count_state(table));
         let TimestampMs(now) = self.chain.timestamp;
         metrics.epoch.set(self.chain.epoch.0 as i64);
         metrics.epoch_time.set(now as f64 / 1000.0);
     }
 }
 
+impl Engine {
+    /// What a table that was touched keeps now, and what its operators gave.
+    fn count_state(&self, table: &Table) {
+        let metrics = &self.shared.metrics;
+        let (mut rows, mut bytes) = (0, 0);
+        let mut add = |arrangement: &state::Arrangement| {
+            let snapshot = arrangement.committed();
+            rows += snapshot.entries() as u64;
+            bytes += snapshot.bytes() as u64;
+        };
+        add(table.contents.arrangement());
+        if let Work::Stream { flow, .. } = &table.work {
+            for operator in flow.operators() {
+                metrics.operator(&table.def.name, format!("{} {}", operator.node, operator.name), operator.rows);
+                operator.arrangements.into_iter().for_each(&mut add);
+            }
+        }
+        metrics.state(&table.def.name, rows, bytes);
+    }
+}
+
+/// The answer to SHOW JOBS.
+pub(crate) fn job_rows(jobs: &Jobs) -> Vec<Vec<Option<String>>> {
+    let row = |job: Job| {
+        let progress = match job.total {
+            Some(total) => format!("{} of {total} {}", job.done, job.unit),
+            None if job.done > 0 => format!("{} {}", job.done, job.unit),
+            None => String::new(),
+        };
+        let status = job.percent().map_or("running".to_string(), |percent| format!("running, {percent} %"));
+        vec![
+            some(job.kind),
+            some(&job.object),
+            some(status),
+            (!progress.is_empty()).then_some(progress),
+            some(format!("for {:.1} s", job.since.as_secs_f64())),
+        ]
+    };
+    jobs.list().into_iter().map(row).collect()
+}
+
 fn kind_row(def: &TableDef) -> Vec<Option<String>> {
-    let kind = if matches!(def.kind, TableKind::Source(_)) { "source table" } else { "stream table" };
+    let kind = match &def.kind {
+        TableKind::Source(source) if source.is_own() => "table",
+        TableKind::Source(source) if !source.stored => "source",
+        TableKind::Source(_) => "source table",
+        TableKind::Stream(_) => "stream table",
+    };
     vec![some(&def.name), some(kind)]
 }
 

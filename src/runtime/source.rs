@@ -9,10 +9,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use api::{Log, LogError, Reader, TopicPartition};
+use api::{LogError, Reader, TopicPartition};
 use plan::TableId;
 use zset::{Offset, Partition};
 
+use crate::feed::Feed;
 use crate::run::Event;
 use crate::{EngineError, Shared};
 
@@ -35,10 +36,15 @@ pub(crate) struct Source {
 struct Worker {
     table: TableId,
     name: String,
-    topic: Arc<str>,
+    feed: Feed,
     /// Those that are read.
     partitions: BTreeSet<Partition>,
-    log: Arc<dyn Log>,
+    /// Where those stand that were gone when this began. One that comes back is read on from there.
+    gone: BTreeMap<Partition, Offset>,
+    /// The offset after the last record that was read.
+    read: BTreeMap<Partition, Offset>,
+    /// Why one of those cannot be read on.
+    broken: Option<LogError>,
     reader: Box<dyn Reader>,
     look_at: Instant,
     /// Whether it was told that the log does not answer.
@@ -53,16 +59,24 @@ impl Source {
     /// Starts to read a table's topic, each partition from its offset.
     pub fn start(
         (table, name): (TableId, &str),
-        log: &Arc<dyn Log>,
-        (topic, from): (&str, &BTreeMap<Partition, Offset>),
+        feed: Feed,
+        from: &BTreeMap<Partition, Offset>,
         events: &Sender<Event>,
         shared: &Arc<Shared>,
     ) -> Result<Self, EngineError> {
-        let mut reader = log.reader()?;
-        let topic: Arc<str> = topic.into();
-        for (&partition, offset) in from {
-            reader.assign(&TopicPartition { topic: Arc::clone(&topic), partition }, *offset)?;
+        let mut reader = feed.reader()?;
+        let mut gone = from.clone();
+        if feed.transport.partitions_go() {
+            let there = feed.partitions()?;
+            gone.retain(|partition, _| !there.contains(partition));
+        } else {
+            gone.clear();
         }
+        let there = from.iter().filter(|(partition, _)| !gone.contains_key(partition));
+        for (partition, offset) in there.clone() {
+            reader.assign(&feed.at(*partition), *offset)?;
+        }
+        let partitions = there.map(|(partition, _)| *partition).collect();
         let (credits, credits_out) = channel();
         for _ in 0..CREDITS {
             credits.send(()).expect("the receiver is here");
@@ -71,9 +85,11 @@ impl Source {
         let worker = Worker {
             table,
             name: name.to_string(),
-            topic,
-            partitions: from.keys().copied().collect(),
-            log: Arc::clone(log),
+            feed,
+            partitions,
+            gone,
+            read: from.clone(),
+            broken: None,
             reader,
             look_at: Instant::now(),
             waits: false,
@@ -115,6 +131,9 @@ impl Worker {
     fn run(mut self) {
         while !self.stopped() {
             self.look();
+            if self.has_failed() {
+                return;
+            }
             match self.credits.recv_timeout(POLL_WAIT) {
                 Ok(()) => {}
                 Err(RecvTimeoutError::Timeout) => continue,
@@ -136,10 +155,16 @@ impl Worker {
             match self.reader.poll(POLL_RECORDS_MAX, POLL_WAIT) {
                 Ok(records) => {
                     self.waits = false;
+                    for record in &records {
+                        self.read.insert(record.at.partition, Offset(record.offset.0 + 1));
+                    }
                     if !records.is_empty() {
                         return self.events.send(Event::Records { table: self.table, records }).is_ok();
                     }
                     self.look();
+                    if self.has_failed() {
+                        return false;
+                    }
                 }
                 Err(LogError::Retriable(reason)) => {
                     if !std::mem::replace(&mut self.waits, true) {
@@ -148,13 +173,23 @@ impl Worker {
                     std::thread::sleep(POLL_WAIT);
                 }
                 Err(error) => {
-                    let message = format!("cannot go on reading source {}: {error}", self.name);
-                    let _ = self.events.send(Event::SourceFailed { table: self.table, message });
+                    self.fail(&error);
                     return false;
                 }
             }
         }
         false
+    }
+
+    fn fail(&self, error: &LogError) {
+        let message = format!("cannot go on reading source {}: {error}", self.name);
+        let _ = self.events.send(Event::SourceFailed { table: self.table, message });
+    }
+
+    /// Whether looking found what ends the reading.
+    fn has_failed(&self) -> bool {
+        self.broken.iter().for_each(|error| self.fail(error));
+        self.broken.is_some()
     }
 
     /// Looks at the topic from time to time. What it does not answer now it answers the next time.
@@ -169,31 +204,52 @@ impl Worker {
     }
 
     fn look_for_partitions(&mut self) -> Result<(), LogError> {
-        let Some(info) = self.log.topic(&self.topic)? else { return Ok(()) };
-        for partition in (0..info.partitions as i32).map(Partition) {
+        for partition in self.feed.partitions()? {
             if self.partitions.contains(&partition) {
                 continue;
             }
             let at = self.at(partition);
-            let from = self.log.bounds(&at)?.low;
-            self.reader.assign(&at, from)?;
+            let back = self.gone.get(&partition).copied();
+            let from = match back {
+                Some(from) => from,
+                None => self.feed.transport.bounds(&at)?.low,
+            };
+            match self.reader.assign(&at, from) {
+                Err(error @ LogError::OutOfRange { .. }) if back.is_some() => {
+                    self.broken = Some(error);
+                    return Ok(());
+                }
+                assigned => assigned?,
+            }
+            self.gone.remove(&partition);
             self.partitions.insert(partition);
-            tracing::info!(table = %self.name, %partition, "topic {} has a new partition", self.topic);
+            self.read.insert(partition, from);
+            let news = if back.is_some() { "its partition back" } else { "a new partition" };
+            tracing::info!(table = %self.name, %partition, "topic {} has {news}", self.feed.topic);
             // Before its first records: the loop knows from where they are.
             let _ = self.events.send(Event::Partition { table: self.table, partition, from });
         }
         Ok(())
     }
 
-    /// For the eye only.
-    fn look_at_ends(&self) -> Result<(), LogError> {
-        for &partition in self.partitions.iter().take_while(|_| !self.stopped()) {
+    /// For the eye only. Behind the last record there may be marks of transactions, which nobody reads: who has met the end
+    /// lags by what is not in the tables yet.
+    fn look_at_ends(&mut self) -> Result<(), LogError> {
+        for partition in self.partitions.clone() {
+            if self.stopped() {
+                return Ok(());
+            }
             let at = self.at(partition);
-            let bounds = self.log.bounds(&at)?;
+            let met = matches!(self.reader.at_end(&at), Ok(true));
+            let end = match (self.read.get(&partition), self.feed.transport.bounds(&at)) {
+                (Some(read), Ok(_)) if met => *read,
+                (_, Err(_)) if self.feed.transport.partitions_go() => continue,
+                (_, bounds) => bounds?.high,
+            };
             let key = (self.name.clone(), at.topic.to_string(), at.partition);
             self.shared.publish(|published| {
                 if let Some(status) = published.sources.get_mut(&key) {
-                    status.end = bounds.high;
+                    status.end = end;
                 }
             });
         }
@@ -201,6 +257,6 @@ impl Worker {
     }
 
     fn at(&self, partition: Partition) -> TopicPartition {
-        TopicPartition { topic: Arc::clone(&self.topic), partition }
+        self.feed.at(partition)
     }
 }

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api::{OutRecord, Record};
 use plan::{InputRange, Outcome, SinkId, TableId, TableKind, TableOutcome};
-use zset::{Delta, Digest, RowCodec, TimestampMs};
+use zset::{Delta, Digest, RowCodec, RowError, TimestampMs};
 
 use crate::dead_letter::{dead_letter, first_chars};
 use crate::sink::Output;
 use crate::table::Refresh;
-use crate::{Engine, EngineError, range};
+use crate::{Engine, EngineError, alter, range};
 
 /// An error in an epoch record has no more characters than this: it may quote a row, and a record has its limit.
 const ERROR_CHARS_MAX: usize = 1000;
@@ -22,15 +22,29 @@ pub(crate) struct Staged {
     /// Consolidated, by table; none is empty.
     pub deltas: BTreeMap<TableId, Delta>,
     pub outcomes: BTreeMap<TableId, Outcome>,
+    /// What was read again for a stream table that is made.
+    pub backfill: Vec<InputRange>,
+    /// The records of statements, which are inputs as soon as they have offsets.
+    pub statements: Vec<StatementRecords>,
     pub dead: Vec<OutRecord>,
     pub outputs: Vec<(SinkId, Output)>,
     /// Tables with something staged.
     pub touched: BTreeSet<TableId>,
     /// Tables whose refresh failed.
     failed: BTreeSet<TableId>,
+    /// The first of them that was well before, and why.
+    pub newly_failed: Option<(TableId, RowError)>,
     /// Tables that were in error and are not any more.
     healed: BTreeSet<TableId>,
     pub missing_retractions: u64,
+}
+
+/// What one statement writes into the topic of its table.
+pub(crate) struct StatementRecords {
+    /// Its place among the statements of the epoch.
+    pub statement: usize,
+    pub table: TableId,
+    pub records: Vec<OutRecord>,
 }
 
 impl Staged {
@@ -39,7 +53,13 @@ impl Staged {
         Self { timestamp, ..Self::default() }
     }
 
-    /// Which sink a record of the epoch's transaction comes from, by its place there; `None` if from none.
+    /// How many records the statements have: they are the first of the epoch's transaction.
+    pub fn first_records(&self) -> usize {
+        self.statements.iter().map(|statement| statement.records.len()).sum()
+    }
+
+    /// Which sink a record of the epoch's transaction comes from, by its place behind those of the statements; `None` if from
+    /// none.
     pub fn sink_of(&self, index: usize) -> Option<SinkId> {
         let mut end = 0;
         self.outputs.iter().find_map(|(sink, output)| {
@@ -61,21 +81,31 @@ impl Engine {
     /// failed then is not tried again.
     pub(crate) fn stage_epoch(
         &mut self,
-        input: BTreeMap<TableId, Vec<Record>>,
+        mut input: BTreeMap<TableId, Vec<Record>>,
         timestamp: TimestampMs,
         obeyed: Option<&BTreeMap<TableId, Outcome>>,
     ) -> Result<Staged, EngineError> {
+        input.values_mut().for_each(|records| range::put_in_order(records));
         let mut staged = Staged::at(timestamp);
-        for (table, mut records) in input {
-            range::put_in_order(&mut records);
-            self.stage_source(&mut staged, table, &records)?;
-        }
+        self.stage_input(&mut staged, &input)?;
         self.stage_refreshes(&mut staged, obeyed)?;
         Ok(staged)
     }
 
+    /// Stages records that are in order.
+    pub(crate) fn stage_input(
+        &mut self,
+        staged: &mut Staged,
+        input: &BTreeMap<TableId, Vec<Record>>,
+    ) -> Result<(), EngineError> {
+        input.iter().try_for_each(|(table, records)| self.stage_source(staged, *table, records))
+    }
+
     fn stage_source(&mut self, staged: &mut Staged, id: TableId, records: &[Record]) -> Result<(), EngineError> {
-        let starts = self.positions_of(id).map(|(partition, position)| (partition, position.next)).collect();
+        let own = self.tables.get(&id).is_some_and(|table| table.def.is_own());
+        // What others put between our records of our own topics is not read: such a range begins with its first record.
+        let positions = self.positions_of(id).filter(|_| !own);
+        let starts = positions.map(|(partition, position)| (partition, position.next)).collect();
         let mut ranges = range::ranges(id, records, &starts);
         let at = (self.chain.epoch.next(), staged.timestamp);
         let Some(table) = self.tables.get_mut(&id) else { return Ok(()) };
@@ -102,7 +132,7 @@ impl Engine {
     }
 
     /// Refreshes every stream table that the staged deltas reach. Ids are in topological order.
-    fn stage_refreshes(
+    pub(crate) fn stage_refreshes(
         &mut self,
         staged: &mut Staged,
         obeyed: Option<&BTreeMap<TableId, Outcome>>,
@@ -111,8 +141,10 @@ impl Engine {
         for id in ids {
             let TableKind::Stream(stream) = &self.tables[&id].def.kind else { continue };
             let sources = stream.inputs.clone();
-            let inputs: BTreeMap<TableId, Delta> =
-                sources.iter().filter_map(|input| Some((*input, staged.deltas.get(input)?.clone()))).collect();
+            let inputs: BTreeMap<TableId, Delta> = sources
+                .iter()
+                .filter_map(|input| Some((*input, alter::seen_by(stream, *input, staged.deltas.get(input)?))))
+                .collect();
             let in_error = |input: &TableId| self.tables.get(input).is_some_and(|table| table.error.is_some());
             let blocked = sources
                 .iter()
@@ -156,13 +188,11 @@ impl Engine {
                 staged.keep(id, delta, &codec, was_in_error);
             }
             Refresh::Failed(error) => {
-                let error = first_chars(error.to_string(), ERROR_CHARS_MAX);
-                tracing::error!(
-                    table = %table.def.name, epoch = %self.chain.epoch.next(),
-                    "cannot refresh stream table {}: {error}; it keeps its contents and is tried again when its input changes",
-                    table.def.name
-                );
-                self.stage_failed(staged, id, &inputs, error);
+                let text = first_chars(error.to_string(), ERROR_CHARS_MAX);
+                if !was_in_error {
+                    staged.newly_failed.get_or_insert((id, error));
+                }
+                self.stage_failed(staged, id, &inputs, text);
             }
         }
         Ok(())
@@ -174,6 +204,28 @@ impl Engine {
         staged.touched.insert(id);
         staged.failed.insert(id);
         staged.outcomes.insert(id, Outcome::Error(error));
+    }
+
+    /// Says which refreshes failed of an epoch that is committed, before it is published.
+    pub(crate) fn tell_failures(&self, staged: &Staged) {
+        for (id, outcome) in &staged.outcomes {
+            if let (Outcome::Error(error), Some(table)) = (outcome, self.tables.get(id)) {
+                let name = &table.def.name;
+                tracing::error!(
+                    table = %name, epoch = %self.chain.epoch.next(),
+                    "cannot refresh stream table {name}: {error}; it keeps its contents and is tried again when its input changes"
+                );
+            }
+        }
+    }
+
+    /// Makes a staged epoch never have been.
+    pub(crate) fn discard(&mut self, staged: &Staged) {
+        for id in &staged.touched {
+            if let Some(table) = self.tables.get_mut(id) {
+                table.discard();
+            }
+        }
     }
 
     /// What the sinks make of the staged deltas.

@@ -6,14 +6,15 @@
 use std::collections::BTreeMap;
 
 use api::Record;
-use dataflow::{Contents, FlowError, TableFlow};
-use plan::{SourceDef, TableDef, TableId, TableKind};
-use schemas::{Decoder, RawRecord};
+use dataflow::{Contents, FlowError, RowChanges, StatementError, TableFlow};
+use plan::{Include, SourceDef, TableDef, TableId, TableKind};
+use schemas::{Decoder, RawHeader, RawRecord, SinkEpoch};
 use state::{Arrangement, ArrangementId, Law, Snapshot, StateError};
 use zset::{Delta, RowBytes, RowCodec, RowError};
 
-use crate::EngineError;
 use crate::dead_letter::Cause;
+use crate::own::{self, Own, Staging};
+use crate::{EngineError, WriteError};
 
 /// The node number under which a table's uncollected deltas are kept, a slot for each input.
 const PENDING_NODE: u32 = u32::MAX - 1;
@@ -23,6 +24,10 @@ pub(crate) struct Table {
     pub def: TableDef,
     pub contents: Contents,
     pub work: Work,
+    /// What only a table of our own has.
+    pub own: Option<Own>,
+    /// Whether retractions may reach it of rows that never came: those of a source that is not stored.
+    pub blind: bool,
     /// Why its last refresh failed.
     pub error: Option<String>,
     /// How many refreshes in a row failed.
@@ -61,56 +66,65 @@ pub(crate) enum Refresh {
 impl Table {
     /// A source table over its contents.
     pub fn source(def: TableDef, source: &SourceDef, contents: Contents) -> Result<Self, EngineError> {
+        let (envelope, options) = match source.is_own() {
+            true => own::decoding(&def),
+            false => (source.envelope, source.options.clone()),
+        };
         let spec = schemas::DecoderSpec {
             table: &def.name,
             columns: &def.columns,
-            key: &def.key,
-            envelope: source.envelope,
-            options: &source.options,
+            // What is not stored has no rows to replace by key.
+            key: if source.stored { &def.key } else { &[] },
+            envelope,
+            options: &options,
         };
-        let decoder = schemas::decoder(&spec).map_err(|error| {
+        let decoder = schemas::include(&spec, &source.include).map_err(|error| {
             EngineError::Statement(dataflow::StatementError {
                 sqlstate: "22023",
                 message: format!("cannot decode table {}: {error}", def.name),
                 hint: None,
+                detail: None,
                 position: None,
             })
         })?;
         Ok(Self::new(def, contents, Work::Source(decoder)))
     }
 
-    /// A stream table over its contents and operators. `inputs` are the tables it reads.
-    pub fn stream<'a>(
+    /// A stream table over its contents and operators.
+    pub fn stream(
         def: TableDef,
         contents: Contents,
         flow: TableFlow,
-        inputs: impl Iterator<Item = &'a TableDef>,
         arrangement: &mut dyn FnMut(ArrangementId, Law) -> Arrangement,
     ) -> Self {
-        let pending = inputs
+        let TableKind::Stream(stream) = &def.kind else { unreachable!("a stream table has a query") };
+        let pending = stream
+            .inputs
+            .iter()
+            .zip(&stream.input_columns)
             .enumerate()
-            .map(|(slot, input)| {
+            .map(|(slot, (input, columns))| {
                 let id = ArrangementId { owner: def.id.0, node: PENDING_NODE, slot: slot as u32 };
-                let codec = RowCodec::new(input.columns.schema());
-                (input.id, Pending { arrangement: arrangement(id, Law::Add), codec, clear_on_commit: false })
+                let codec = RowCodec::new(columns.schema());
+                (*input, Pending { arrangement: arrangement(id, Law::Add), codec, clear_on_commit: false })
             })
             .collect();
         Self::new(def, contents, Work::Stream { flow: Box::new(flow), pending })
     }
 
     fn new(def: TableDef, contents: Contents, work: Work) -> Self {
-        Self { def, contents, work, error: None, consecutive_errors: 0, staged_error: None }
+        Self { def, contents, work, own: None, blind: false, error: None, consecutive_errors: 0, staged_error: None }
     }
 
     /// Decodes records, in order, and stages what they say.
     pub fn stage_records(&mut self, records: &[Record]) -> Result<Decoded, EngineError> {
-        let Work::Source(decoder) = &mut self.work else { unreachable!("records are for source tables") };
-        let raw: Vec<RawRecord<'_>> =
-            records.iter().map(|r| RawRecord { key: r.key.as_deref(), value: r.value.as_deref() }).collect();
-        let decoded = decoder.decode(&raw);
-        for warning in decoder.warnings() {
-            tracing::warn!(table = %self.def.name, "{warning}");
+        if !self.def.is_stored() {
+            let decoded = self.decode(records)?;
+            self.warn();
+            return Ok(decoded);
         }
+        let decoded = self.changes(records);
+        self.warn();
         let applied = self.contents.apply_changes(&decoded.changes)?;
         let mut dead: Vec<(usize, Cause)> = decoded
             .dead
@@ -128,6 +142,52 @@ impl Table {
         dead.sort_by_key(|(record, _)| *record);
         dead.dedup_by_key(|(record, _)| *record);
         Ok(Decoded { delta: applied.delta, dead, missing_retractions: applied.missing_retractions })
+    }
+
+    /// Decodes records, in order, of a source that is not stored: what it passes on. Nothing is staged.
+    pub fn decode(&mut self, records: &[Record]) -> Result<Decoded, EngineError> {
+        let decoded = self.changes(records);
+        let passed = dataflow::pass_on(&decoded.changes, &self.def.columns);
+        let mut dead: Vec<(usize, Cause)> = decoded
+            .dead
+            .into_iter()
+            .map(|letter| (letter.record as usize, Cause { column: letter.column, reason: letter.reason }))
+            .collect();
+        dead.extend(passed.truncates.iter().map(|&record| {
+            let reason = "a truncate cannot be passed on: the source is not stored, so that nobody knows which rows it had; \
+                          use CREATE TABLE";
+            (record as usize, Cause { column: None, reason: reason.to_string() })
+        }));
+        dead.sort_by_key(|(record, _)| *record);
+        Ok(Decoded { delta: passed.delta, dead, missing_retractions: 0 })
+    }
+
+    fn changes(&mut self, records: &[Record]) -> schemas::Decoded {
+        let Work::Source(decoder) = &mut self.work else { unreachable!("records are for source tables") };
+        let includes = |what: Include| {
+            self.def.source().is_some_and(|source| source.include.iter().any(|(_, included)| *included == what))
+        };
+        let headers: Vec<Vec<RawHeader<'_>>> = match includes(Include::Headers) {
+            true => records.iter().map(headers_of).collect(),
+            false => Vec::new(),
+        };
+        let raw = records.iter().enumerate().map(|(at, record)| RawRecord {
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            partition: record.at.partition.0,
+            offset: record.offset.0,
+            timestamp: record.timestamp.0,
+            headers: headers.get(at).map_or(&[], Vec::as_slice),
+        });
+        decoder.decode(&raw.collect::<Vec<_>>())
+    }
+
+    /// Tells what the decoder wants a user to know.
+    fn warn(&mut self) {
+        let Work::Source(decoder) = &mut self.work else { return };
+        for warning in decoder.warnings() {
+            tracing::warn!(table = %self.def.name, "{warning}");
+        }
     }
 
     /// Refreshes a stream table by its inputs' deltas and what it could not apply before, and stages the result.
@@ -152,14 +212,20 @@ impl Table {
             },
             Err(error) => error,
         };
-        match failed {
-            FlowError::Row(error) => {
-                flow.discard();
-                self.contents.discard();
-                Ok(Refresh::Failed(error))
-            }
-            other => Err(other.into()),
-        }
+        let error = match failed {
+            FlowError::Row(error) => error,
+            FlowError::Invariant(what) if self.blind => RowError::new(
+                "55000",
+                format!(
+                    "a change event retracts a row that its source did not pass on before ({what}); let the source start where \
+                     its rows were first sent, or use CREATE TABLE, which passes over such a retraction"
+                ),
+            ),
+            other => return Err(other.into()),
+        };
+        flow.discard();
+        self.contents.discard();
+        Ok(Refresh::Failed(error))
     }
 
     /// Makes the operators' state anew from all that the inputs hold, except what waits. Whether it gives the contents
@@ -217,6 +283,31 @@ impl Table {
         }
     }
 
+    /// Makes what is staged never have been.
+    pub fn discard(&mut self) {
+        self.contents.discard();
+        if let Work::Stream { flow, pending } = &mut self.work {
+            flow.discard();
+            for waiting in pending.values_mut() {
+                waiting.clear_on_commit = false;
+                waiting.arrangement.discard();
+            }
+        }
+        self.staged_error = None;
+    }
+
+    /// Checks the rows of a statement, and stages them.
+    pub fn stage_statement(
+        &mut self,
+        changes: &RowChanges,
+        at: &SinkEpoch,
+    ) -> Result<Result<Staging, WriteError>, EngineError> {
+        match (&self.own, &mut self.work) {
+            (Some(own), Work::Source(decoder)) => own.stage(&self.def, &mut self.contents, &mut **decoder, changes, at),
+            _ => Ok(Err(not_ours(&self.def.name))),
+        }
+    }
+
     /// The source's definition; `None` for a stream table.
     pub fn source_def(&self) -> Option<&SourceDef> {
         match &self.def.kind {
@@ -234,6 +325,21 @@ impl Table {
         }
         all.into_iter().map(|arrangement| (arrangement.id(), arrangement.committed())).collect()
     }
+}
+
+fn not_ours(name: &str) -> WriteError {
+    EngineError::Statement(StatementError {
+        sqlstate: "42809",
+        message: format!("cannot change rows of \"{name}\": it is not a table of our own"),
+        hint: Some("its rows follow from its topic or its query; change them there".to_string()),
+        detail: None,
+        position: None,
+    })
+    .into()
+}
+
+fn headers_of(record: &Record) -> Vec<RawHeader<'_>> {
+    record.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect()
 }
 
 impl Pending {

@@ -11,12 +11,13 @@
 //! | `GET /topics` | the topics, a JSON line each |
 //! | `GET /topics/T?partition=&from=&max=` | records, a JSON line each (see `line`) |
 //! | `POST /topics/T?partition=&partitions=` | records to be written, all or none |
-//! | `POST /sql` | statements; the door until the PostgreSQL protocol comes |
+//! | `POST /sql` | statements for the engine, without a client; all others come by [`pg`] |
 
 mod door;
 mod error;
 mod health;
 mod line;
+pub mod pg;
 mod read;
 mod router;
 mod sql;

@@ -108,7 +108,7 @@ impl http_body::Body for Lines {
 /// Reads and sends; blocking. An error cuts the answer off, so that nobody takes it for the whole.
 pub(crate) fn send(log: &dyn Log, parts: &[Part], max: Option<u64>, out: &LinesIn) {
     let mut left = max.unwrap_or(u64::MAX);
-    let sent = log.reader().and_then(|mut reader| {
+    let sent = log.reader(&Default::default()).and_then(|mut reader| {
         for part in parts {
             if !send_part(&mut *reader, part, &mut left, out)? {
                 break;

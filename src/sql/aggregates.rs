@@ -1,12 +1,15 @@
-//! The aggregates count, sum, avg, min, max, with PostgreSQL's types, as functions of DataFusion that are planned and
-//! never run: the engine has accumulators of its own, which retract.
+//! The aggregates count, sum, avg, min, max, with PostgreSQL's types, as functions of DataFusion. In stream tables they are
+//! planned and never run: the engine has accumulators of its own, which retract. Clients' queries run those of
+//! `run::aggregates`, and have bool_and, bool_or and string_agg besides.
 
 use std::sync::Arc;
 
+use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{Result as DfResult, not_impl_err};
-use datafusion::logical_expr::expr::AggregateFunction as Call;
+use datafusion::common::Result as DfResult;
+use datafusion::logical_expr::expr::{AggregateFunction as Call, Sort};
 use datafusion::logical_expr::function::AccumulatorArgs;
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, TypeSignature, Volatility,
 };
@@ -15,12 +18,26 @@ use zset::ColumnType as T;
 use zset::{Column, ColumnType};
 
 use crate::error::{Detail, Result, code, error, unsupported};
-use crate::expr::{Typed, cast};
+use crate::expr::{Typed, cast, operator};
+use crate::run;
+
+/// What is aggregated.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Function {
+    /// One that stream tables have too.
+    Known(AggregateFunction),
+    /// Whether no value is false.
+    BoolAnd,
+    /// Whether a value is true.
+    BoolOr,
+    /// Texts, joined, in the order of further arguments.
+    StringAgg(Vec<SortOptions>),
+}
 
 /// One aggregate of exact types.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Aggregate {
-    pub(crate) function: AggregateFunction,
+    pub(crate) function: Function,
     pub(crate) argument: ColumnType,
     pub(crate) output: ColumnType,
     name: String,
@@ -44,8 +61,16 @@ impl AggregateUDFImpl for Aggregate {
         Ok(Arc::new(Column::new(self.name.clone(), self.output, true).field()))
     }
 
-    fn accumulator(&self, _: AccumulatorArgs) -> DfResult<Box<dyn Accumulator>> {
-        not_impl_err!("the engine computes {}", self.name)
+    fn accumulator(&self, args: AccumulatorArgs) -> DfResult<Box<dyn Accumulator>> {
+        run::aggregates::accumulator(self, args.is_distinct)
+    }
+
+    fn create_sliding_accumulator(&self, _: AccumulatorArgs) -> DfResult<Box<dyn Accumulator>> {
+        run::aggregates::sliding(self)
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        AggregateOrderSensitivity::Insensitive
     }
 }
 
@@ -54,14 +79,48 @@ pub(crate) fn of(function: &AggregateUDF) -> Option<&Aggregate> {
     function.inner().downcast_ref::<Aggregate>()
 }
 
-/// A call. `count(*)` has no argument.
-pub(crate) fn call(name: &str, argument: Option<Typed>, distinct: bool, filter: Option<Typed>) -> Result<Typed> {
+/// Whether a name is that of an aggregate that only clients' queries have.
+pub(crate) fn is_for_clients(name: &str) -> bool {
+    matches!(name, "bool_and" | "every" | "bool_or" | "string_agg")
+}
+
+/// An aggregate with its arguments, of the right types.
+pub(crate) struct Resolved {
+    pub(crate) function: Arc<AggregateUDF>,
+    pub(crate) arguments: Vec<Expr>,
+    pub(crate) output: ColumnType,
+}
+
+/// The call.
+pub(crate) fn call(resolved: Resolved, distinct: bool, filter: Option<Typed>) -> Typed {
+    let filter = filter.map(|typed| Box::new(typed.expr));
+    let call = Call::new_udf(resolved.function, resolved.arguments, distinct, filter, vec![], None);
+    Typed::new(Expr::AggregateFunction(call), resolved.output)
+}
+
+fn resolved(
+    name: &str,
+    function: Function,
+    argument: ColumnType,
+    output: ColumnType,
+    arguments: Vec<Expr>,
+) -> Resolved {
+    let count = arguments.len();
+    let any = if count == 0 { TypeSignature::Nullary } else { TypeSignature::Any(count) };
+    let signature = Signature::new(any, Volatility::Immutable);
+    let aggregate = Aggregate { function, argument, output, name: name.to_string(), signature };
+    Resolved { function: Arc::new(AggregateUDF::from(aggregate)), arguments, output }
+}
+
+/// The aggregate of a name and one argument. `count(*)` has none.
+pub(crate) fn resolve(name: &str, argument: Option<Typed>, distinct: bool) -> Result<Resolved> {
     let function = match name {
         "count" => AggregateFunction::Count,
         "sum" => AggregateFunction::Sum,
         "avg" => AggregateFunction::Avg,
         "min" => AggregateFunction::Min,
-        _ => AggregateFunction::Max,
+        "max" => AggregateFunction::Max,
+        _ => return boolean(name, argument),
     };
     let argument = argument.map(|typed| argument_of(name, function, typed)).transpose()?;
     let ty = argument.as_ref().and_then(|typed| typed.ty).unwrap_or(T::BigInt);
@@ -72,13 +131,53 @@ pub(crate) fn call(name: &str, argument: Option<Typed>, distinct: bool, filter: 
         ));
     }
     let output = output_of(name, function, ty)?;
-    let args: Vec<Expr> = argument.into_iter().map(|typed| typed.expr).collect();
-    let any = if args.is_empty() { TypeSignature::Nullary } else { TypeSignature::Any(args.len()) };
-    let signature = Signature::new(any, Volatility::Immutable);
-    let aggregate = Aggregate { function, argument: ty, output, name: name.to_string(), signature };
-    let filter = filter.map(|typed| Box::new(typed.expr));
-    let call = Call::new_udf(Arc::new(AggregateUDF::from(aggregate)), args, distinct, filter, vec![], None);
-    Ok(Typed::new(Expr::AggregateFunction(call), output))
+    let arguments: Vec<Expr> = argument.into_iter().map(|typed| typed.expr).collect();
+    Ok(resolved(name, Function::Known(function), ty, output, arguments))
+}
+
+fn boolean(name: &str, argument: Option<Typed>) -> Result<Resolved> {
+    let function = if name == "bool_or" { Function::BoolOr } else { Function::BoolAnd };
+    let wrong = |typed: Option<&Typed>| {
+        let of = typed.map_or("", Typed::type_name);
+        error(code::UNDEFINED_FUNCTION, format!("function {name}({of}) does not exist"))
+            .with_hint("it takes a boolean: write a comparison")
+    };
+    match argument {
+        Some(typed) if typed.ty.is_none_or(|ty| ty == T::Boolean) => {
+            let typed = operator::condition(typed, name)?;
+            Ok(resolved(name, function, T::Boolean, T::Boolean, vec![typed.expr]))
+        }
+        other => Err(wrong(other.as_ref())),
+    }
+}
+
+/// `string_agg(text, delimiter [ORDER BY ...])`.
+pub(crate) fn string_agg(arguments: Vec<Typed>, distinct: bool, order: Vec<Sort>) -> Result<Resolved> {
+    let types: Vec<&str> = arguments.iter().map(Typed::type_name).collect();
+    let types = types.join(", ");
+    let text = arguments.iter().all(|typed| typed.ty.is_none_or(cast::is_text));
+    let Ok([value, delimiter]) = <[Typed; 2]>::try_from(arguments) else {
+        return Err(error(code::UNDEFINED_FUNCTION, format!("function string_agg({types}) does not exist"))
+            .with_hint("it takes a text and a delimiter"));
+    };
+    if !text {
+        return Err(error(code::UNDEFINED_FUNCTION, format!("function string_agg({types}) does not exist"))
+            .with_hint("cast the value: string_agg(x::text, ',')"));
+    }
+    let value = operator::as_text(value)?;
+    if distinct && !(order.is_empty() || (order.len() == 1 && order[0].expr == value.expr)) {
+        return Err(error(
+            code::INVALID_COLUMN_REFERENCE,
+            "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list",
+        )
+        .with_hint("order by the value itself"));
+    }
+    // what PostgreSQL makes distinct it sorts
+    let order = if distinct && order.is_empty() { vec![Sort::new(value.expr.clone(), true, false)] } else { order };
+    let options = order.iter().map(|key| SortOptions { descending: !key.asc, nulls_first: key.nulls_first }).collect();
+    let mut all = vec![value.expr, operator::as_text(delimiter)?.expr];
+    all.extend(order.into_iter().map(|key| key.expr));
+    Ok(resolved("string_agg", Function::StringAgg(options), T::Text, T::Text, all))
 }
 
 /// The argument in the type that is aggregated.

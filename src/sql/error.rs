@@ -13,6 +13,7 @@ pub(crate) type Result<T, E = StatementError> = std::result::Result<T, E>;
 pub(crate) mod code {
     pub(crate) const NOT_SUPPORTED: &str = "0A000";
     pub(crate) const SYNTAX: &str = "42601";
+    pub(crate) const UNDEFINED_PARAMETER: &str = "42P02";
     pub(crate) const UNDEFINED_TABLE: &str = "42P01";
     pub(crate) const UNDEFINED_COLUMN: &str = "42703";
     pub(crate) const UNDEFINED_FUNCTION: &str = "42883";
@@ -23,6 +24,7 @@ pub(crate) mod code {
     pub(crate) const DUPLICATE_TABLE: &str = "42P07";
     pub(crate) const DUPLICATE_ALIAS: &str = "42712";
     pub(crate) const GROUPING: &str = "42803";
+    pub(crate) const WINDOWING: &str = "42P20";
     pub(crate) const DATATYPE_MISMATCH: &str = "42804";
     pub(crate) const CANNOT_COERCE: &str = "42846";
     pub(crate) const WRONG_OBJECT_TYPE: &str = "42809";
@@ -30,12 +32,16 @@ pub(crate) mod code {
     pub(crate) const INVALID_COLUMN_REFERENCE: &str = "42P10";
     pub(crate) const INVALID_PARAMETER: &str = "22023";
     pub(crate) const INVALID_SCHEMA: &str = "3F000";
+    pub(crate) const OUT_OF_MEMORY: &str = "53200";
+    pub(crate) const QUERY_CANCELED: &str = "57014";
+    pub(crate) const PROTOCOL_VIOLATION: &str = "08P01";
+    pub(crate) const CARDINALITY_VIOLATION: &str = "21000";
     pub(crate) const INTERNAL: &str = "XX000";
 }
 
 /// An error with a code and a message.
 pub(crate) fn error(sqlstate: &'static str, message: impl Into<String>) -> StatementError {
-    StatementError { sqlstate, message: message.into(), hint: None, position: None }
+    StatementError { sqlstate, message: message.into(), hint: None, detail: None, position: None }
 }
 
 /// `0A000`: what is refused and what to do instead.

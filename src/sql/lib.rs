@@ -7,12 +7,15 @@
 //! What is not on a list of things accepted is refused: there is no way by which a clause is silently ignored.
 
 mod aggregates;
+mod catalog;
 mod error;
 mod expr;
 mod key;
 mod lower;
 mod planner;
+mod queries;
 mod query;
+mod run;
 mod statements;
 #[cfg(test)]
 mod testing;
@@ -20,4 +23,4 @@ mod text;
 mod types;
 
 pub use planner::SqlPlanner;
-pub use statements::{sink_options, source_options};
+pub use statements::{own_options, sink_options, source_options};

@@ -34,3 +34,24 @@ fn every_error_is_told_with_its_place() {
     assert!(said.contains(&format!("{name}:6: ")) && said.contains("only CREATE and SET"), "{said}");
     assert!(said.contains("2 statements are wrong"), "{said}");
 }
+
+#[test]
+fn the_options_of_sinks_are_checked_and_no_password_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("sinks.sql");
+    let table = "CREATE TABLE t (id INT PRIMARY KEY) WITH (connector = 'log', topic = 't', envelope = 'upsert');\n";
+    let to_postgres = |options: &str| format!("connector = 'postgres', {options}");
+    for (options, why) in [
+        (to_postgres("url = 'postgres://u:geheim@h/d?sslmode=require', table = 't'"), "sslmode=require"),
+        (to_postgres("url = 'postgres://u:geheim@h:x/d', table = 't'"), "cannot be understood"),
+        (to_postgres("url = 'postgres://u:geheim@h/d', table = 'a.b.c'"), "no name of a table"),
+        (to_postgres("url = 'postgres://u:geheim@h/d', table = 't', password_env = 'P'"), "leave one out"),
+        ("connector = 'file', path = '/tmp/'".to_string(), "is a folder"),
+    ] {
+        fs::write(&file, format!("{table}CREATE SINK s FROM t WITH ({options});")).unwrap();
+        let (code, text, said) = outcome(&output(&["check", file.to_str().unwrap()]));
+        assert_eq!((code, text.as_str()), (2, "ok CREATE TABLE t\n"), "{said}");
+        assert!(said.contains(&format!("{}:2: ", file.display())) && said.contains(why), "{said}");
+        assert!(!said.contains("geheim"), "{said}");
+    }
+}

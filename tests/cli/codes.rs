@@ -23,7 +23,15 @@ fn flags_are_2() {
     refused(&["run", "--data", data, "--epoch-interval", "50"], 2, &["no unit", "50ms"]);
     refused(&["run", "--data", data, "--checkpoints-kept", "0"], 2, &["0"]);
     refused(&["run", "--data", data, "--pipeline", "a b"], 2, &["letters"]);
-    refused(&["run", "--data", data, "--pg-listen", "127.0.0.1:0"], 2, &["PostgreSQL protocol", "/sql"]);
+    let open = ["--pg-password-file", "MILLSTREAM_PG_PASSWORD", "127.0.0.1"];
+    refused(&["run", "--data", data, "--pg-listen", "0.0.0.0:0"], 2, &open);
+    refused(&["run", "--data", data, "--pg-listen", "[::]:0"], 2, &open);
+    refused(&["run", "--data", data, "--pg-listen", "here"], 2, &["--pg-listen", "127.0.0.1:5433"]);
+    refused(&["run", "--data", data, "--pg-password-file", "missing"], 2, &["--pg-password-file missing"]);
+    refused(&["run", "--data", data, "--query-memory", "10"], 2, &["--query-memory", "256MB"]);
+    refused(&["run", "--data", data, "--statement-timeout", "10"], 2, &["--statement-timeout", "10s"]);
+    refused(&["run", "--data", data, "--pg-connections-max", "0"], 2, &["--pg-connections-max"]);
+    refused(&["run", "--data", data, "--queries-max", "many"], 2, &["--queries-max"]);
     refused(&["run", "--data", data, "missing.sql"], 2, &["missing.sql"]);
     assert!(!dir.path().join("data").exists(), "a refused command line touches nothing");
 }
@@ -35,7 +43,16 @@ fn files_are_2() {
     let file = dir.path().join("bad.sql");
     let run = |sql: &str, says: &[&str]| {
         fs::write(&file, sql).unwrap();
-        let args = ["run", "--data", data.to_str().unwrap(), "--http-listen", "127.0.0.1:0", file.to_str().unwrap()];
+        let args = [
+            "run",
+            "--data",
+            data.to_str().unwrap(),
+            "--pg-listen",
+            "127.0.0.1:0",
+            "--http-listen",
+            "127.0.0.1:0",
+            file.to_str().unwrap(),
+        ];
         refused(&args, 2, says);
     };
     run(
@@ -53,7 +70,7 @@ fn a_locked_folder_is_3() {
     let running = Running::start(dir.path(), "");
     let data = dir.path().join("data");
     refused(
-        &["run", "--data", data.to_str().unwrap(), "--http-listen", "127.0.0.1:0"],
+        &["run", "--data", data.to_str().unwrap(), "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"],
         3,
         &["another millstream", "--data"],
     );
@@ -66,9 +83,21 @@ fn all_else_is_1() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let data = dir.path().join("data");
-    refused(&["run", "--data", data.to_str().unwrap(), "--http-listen", &address], 1, &[&address, "--http-listen"]);
+    let run = |http, pg| ["run", "--data", data.to_str().unwrap(), "--http-listen", http, "--pg-listen", pg];
+    refused(&run(&address, "127.0.0.1:0"), 1, &[&address, "--http-listen"]);
+    refused(&run("127.0.0.1:0", &address), 1, &[&address, "--pg-listen"]);
     // The folder belongs to a pipeline.
     Running::start(dir.path(), "").stop();
-    let args = ["run", "--data", data.to_str().unwrap(), "--http-listen", "127.0.0.1:0", "--pipeline", "other"];
+    let args = [
+        "run",
+        "--data",
+        data.to_str().unwrap(),
+        "--pg-listen",
+        "127.0.0.1:0",
+        "--http-listen",
+        "127.0.0.1:0",
+        "--pipeline",
+        "other",
+    ];
     refused(&args, 1, &["other"]);
 }

@@ -11,7 +11,7 @@ fn goes_on_and_is_right() {
     let data = data.to_str().unwrap();
     let (code, first, said) = outcome(&output(&["demo", "--seconds", "3", "--data", data]));
     assert_eq!(code, 0, "{first}\n{said}");
-    assert!(first.starts_with("millstream ready http="), "{first}");
+    assert!(first.starts_with("millstream ready pg=127.0.0.1:"), "{first}");
     assert!(first.lines().any(|line| line.starts_with("epoch ") && line.contains("rows: sales")), "{first}");
     assert!(first.contains("\nchecked: revenue ") && !first.contains("goes on with"), "{first}");
     assert!(first.contains(" inserts, ") && !first.contains(" 0 deletes"), "{first}");

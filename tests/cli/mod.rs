@@ -3,6 +3,7 @@
 mod check;
 mod codes;
 mod demo;
+mod files;
 mod run;
-mod support;
+pub mod support;
 mod topic;

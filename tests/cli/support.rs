@@ -47,6 +47,7 @@ pub struct Running {
     child: Option<Child>,
     pid: u32,
     pub http: String,
+    pub pg: String,
     pub epoch: u64,
     stdout: Option<BufReader<ChildStdout>>,
     agent: Agent,
@@ -62,7 +63,8 @@ impl Running {
         let file = dir.join("pipeline.sql");
         fs::write(&file, sql).unwrap();
         let data = dir.join("data");
-        let mut args = vec!["run", "--data", data.to_str().unwrap(), "--http-listen", "127.0.0.1:0"];
+        let mut args =
+            vec!["run", "--data", data.to_str().unwrap(), "--pg-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"];
         args.extend(flags);
         args.push(file.to_str().unwrap());
         let log = dir.join("stderr.log");
@@ -81,9 +83,9 @@ impl Running {
             signal(pid, "KILL");
             panic!("no ready line; standard error: {}", said());
         };
-        let (http, epoch) = parse_ready(&line).unwrap_or_else(|| panic!("not a ready line: {line:?}; {}", said()));
+        let (pg, http, epoch) = parse_ready(&line).unwrap_or_else(|| panic!("not a ready line: {line:?}; {}", said()));
         let agent = Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
-        Self { child: Some(child), pid, http, epoch, stdout: Some(stdout), agent }
+        Self { child: Some(child), pid, http, pg, epoch, stdout: Some(stdout), agent }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -173,10 +175,12 @@ impl Drop for Running {
     }
 }
 
-fn parse_ready(line: &str) -> Option<(String, u64)> {
-    let rest = line.strip_prefix("millstream ready http=")?.strip_suffix('\n')?;
+/// The addresses of the PostgreSQL protocol and of HTTP, and the epoch.
+fn parse_ready(line: &str) -> Option<(String, String, u64)> {
+    let rest = line.strip_prefix("millstream ready pg=")?.strip_suffix('\n')?;
+    let (pg, rest) = rest.split_once(" http=")?;
     let (http, epoch) = rest.split_once(" epoch=")?;
-    Some((http.to_string(), epoch.parse().ok()?))
+    Some((pg.to_string(), http.to_string(), epoch.parse().ok()?))
 }
 
 pub fn signal(pid: u32, name: &str) {

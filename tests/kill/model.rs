@@ -8,8 +8,14 @@ use schemas::{murmur2, partition};
 use serde_json::Value;
 use zset::Partition;
 
-/// Judges the sink topics of a pipeline against its source topics.
-pub fn judge(log: &dyn Log, prefix: &str) {
+/// What the stream tables are to be: rows by key, both as JSON.
+pub struct Expected {
+    pub joined: BTreeMap<String, String>,
+    pub totals: BTreeMap<String, String>,
+}
+
+/// Judges the sink topics of a pipeline against its source topics; answers what they came to.
+pub fn judge(log: &dyn Log, prefix: &str) -> Expected {
     let customers = customers(&read(log, &format!("{prefix}customers")));
     let orders = orders(&read(log, &format!("{prefix}orders")));
     let mut joined: BTreeMap<String, String> = BTreeMap::new();
@@ -32,6 +38,7 @@ pub fn judge(log: &dyn Log, prefix: &str) {
     assert!(!joined.is_empty(), "the load made rows");
     assert_eq!(replayed(log, &format!("{prefix}joined")), joined, "the join, from its sink topic");
     assert_eq!(replayed(log, &format!("{prefix}totals")), totals, "the aggregate, from its sink topic");
+    Expected { joined, totals }
 }
 
 /// What a debezium-envelope topic says, record by record: every `before` is what was there, every key is in one partition,
@@ -130,7 +137,7 @@ fn text(bytes: Option<&bytes::Bytes>) -> String {
 /// All records of a topic, partition by partition, committed ones only.
 fn read(log: &dyn Log, topic: &str) -> Vec<Record> {
     let info = log.topic(topic).expect("the log answers").expect("the topic exists");
-    let mut reader = log.reader().expect("a reader");
+    let mut reader = log.reader(&Default::default()).expect("a reader");
     let mut records = Vec::new();
     for number in 0..info.partitions {
         let at = TopicPartition { topic: topic.into(), partition: Partition(number as i32) };

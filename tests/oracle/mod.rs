@@ -4,9 +4,9 @@
 //! starts). A failing seed becomes a named test below.
 
 mod case;
-mod query;
+pub mod query;
 mod table;
-mod value;
+pub mod value;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

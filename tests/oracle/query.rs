@@ -14,7 +14,7 @@ pub struct Relation {
 }
 
 /// A column in reach: qualified name and type.
-type Scope = Vec<(String, Type)>;
+pub type Scope = Vec<(String, Type)>;
 
 /// A random query, and the types of its columns, which are named c0, c1, ...; `None`: a type that later queries leave
 /// alone (a wide numeric).
@@ -188,7 +188,7 @@ fn some_type(rng: &mut ChaCha8Rng, scope: &Scope) -> Type {
 }
 
 /// An expression of a type.
-fn expression(rng: &mut ChaCha8Rng, scope: &Scope, ty: Type, depth: usize) -> String {
+pub fn expression(rng: &mut ChaCha8Rng, scope: &Scope, ty: Type, depth: usize) -> String {
     let columns: Vec<&String> = scope.iter().filter(|(_, other)| *other == ty).map(|(name, _)| name).collect();
     let leaf = depth == 0 || rng.random_bool(0.5);
     if leaf && !columns.is_empty() && rng.random_range(0..8) > 0 {
@@ -219,7 +219,7 @@ fn expression(rng: &mut ChaCha8Rng, scope: &Scope, ty: Type, depth: usize) -> St
 }
 
 /// A condition.
-fn predicate(rng: &mut ChaCha8Rng, scope: &Scope, depth: usize) -> String {
+pub fn predicate(rng: &mut ChaCha8Rng, scope: &Scope, depth: usize) -> String {
     if depth > 0 && rng.random_bool(0.4) {
         let (a, b) = (predicate(rng, scope, depth - 1), predicate(rng, scope, depth - 1));
         return match rng.random_range(0..3) {

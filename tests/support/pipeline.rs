@@ -13,6 +13,7 @@ use schemas::{RowWriter, murmur2, partition};
 use serde_json::value::RawValue;
 use zset::{Offset, Partition, RowType, TimestampMs};
 
+use super::beside::Beside;
 use super::cells::{self, Rows};
 
 /// How long anything may take before a test gives up.
@@ -45,6 +46,7 @@ pub fn parts(log: Arc<dyn Log>) -> Parts {
     };
     Parts {
         log,
+        connectors: Arc::new(Beside),
         planner: Arc::new(sql::SqlPlanner::new()),
         clock: Arc::new(now),
         random_id: Arc::new(|| uuid::Uuid::new_v4().to_string()),

@@ -38,11 +38,20 @@ impl Process {
 
     /// Waits for the ready line; the address of its HTTP listener. `None` if it ends before.
     pub fn ready(&self, deadline: Duration) -> Option<String> {
+        self.ready_on("http", deadline)
+    }
+
+    /// Waits for the ready line; the address of its listener `pg` or `http`. `None` if it ends before.
+    pub fn ready_on(&self, listener: &str, deadline: Duration) -> Option<String> {
+        self.ready_line(deadline).map(|line| address_in(&line, listener))
+    }
+
+    /// Waits for the ready line. `None` if it ends before.
+    pub fn ready_line(&self, deadline: Duration) -> Option<String> {
         match self.lines.recv_timeout(deadline) {
             Ok(line) => {
                 assert!(line.starts_with("millstream ready "), "the first line says it is ready: {line}");
-                let http = line.split_whitespace().find_map(|word| word.strip_prefix("http="));
-                Some(http.expect("it listens on HTTP").to_string())
+                Some(line)
             }
             Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => panic!("not ready after {deadline:?}"),
@@ -62,6 +71,13 @@ impl Process {
         assert!(sent.success(), "the signal is sent");
         self.child.wait().expect("it ends").code()
     }
+}
+
+/// The address of a listener, `pg` or `http`, in the ready line.
+pub fn address_in(line: &str, listener: &str) -> String {
+    let prefix = format!("{listener}=");
+    let address = line.split_whitespace().find_map(|word| word.strip_prefix(&prefix));
+    address.unwrap_or_else(|| panic!("it listens on {listener}: {line}")).to_string()
 }
 
 impl Drop for Process {

@@ -8,7 +8,7 @@ use zset::{Offset, TimestampMs};
 use super::support::{
     PATIENCE, Subject, expect_out_of_range, read, read_from_start, reader, start_time, text, texts, values,
 };
-use crate::{Reader, TopicPartition};
+use crate::{LogError, Reader, TopicPartition};
 
 /// `low` stays, `high` is behind all that was read, and grows.
 pub fn bounds_grow(subject: &Subject<'_>) {
@@ -20,7 +20,7 @@ pub fn bounds_grow(subject: &Subject<'_>) {
     let mut writer = log.writer().expect("a writer");
     let mut high = empty.high;
     for n in 1..=3 {
-        let offsets = writer.commit(&texts(at, "t", 4)).expect("a commit");
+        let offsets = writer.commit_all(&texts(at, "t", 4)).expect("a commit");
         // What was read is stable, so the bounds must have it.
         assert_eq!(read_from_start(&*log, at, 4 * n).last().map(|r| r.offset), offsets.last().copied());
         let bounds = log.bounds(at).expect("bounds");
@@ -47,7 +47,7 @@ pub fn offset_at_finds_the_first_not_before(subject: &Subject<'_>) {
             record.timestamp = TimestampMs(base + ms);
             record
         });
-        offsets.extend(writer.commit(&records).expect("a commit"));
+        offsets.extend(writer.commit_all(&records).expect("a commit"));
     }
     read_from_start(&*log, &at, 6);
     for (ms, index) in [(-1000, 0), (0, 0), (1, 1), (10, 1), (11, 2), (20, 2), (21, 3), (30, 3), (31, 5), (40, 5)] {
@@ -63,8 +63,8 @@ pub fn a_reader_starts_in_the_middle(subject: &Subject<'_>) {
     let log = subject.log();
     let at = subject.single(&*log, "middle");
     let mut writer = log.writer().expect("a writer");
-    let mut offsets = writer.commit(&texts(&at, "a", 10)).expect("a commit");
-    offsets.extend(writer.commit(&texts(&at, "b", 10)).expect("a commit"));
+    let mut offsets = writer.commit_all(&texts(&at, "a", 10)).expect("a commit");
+    offsets.extend(writer.commit_all(&texts(&at, "b", 10)).expect("a commit"));
     for start in [0, 1, 5, 9, 10, 13, 19] {
         let records = read(reader(&*log, &[(&at, offsets[start])]).as_mut(), 20 - start);
         let got: Vec<Offset> = records.iter().map(|r| r.offset).collect();
@@ -81,7 +81,7 @@ pub fn a_reader_can_be_moved_and_stopped(subject: &Subject<'_>) {
     let partitions = subject.topic(&*log, "moved", 2);
     let (one, two) = (&partitions[0], &partitions[1]);
     let mut writer = log.writer().expect("a writer");
-    let offsets = writer.commit(&texts(one, "one", 10)).expect("a commit");
+    let offsets = writer.commit_all(&texts(one, "one", 10)).expect("a commit");
     let mut reader = reader(&*log, &[(one, offsets[0])]);
     // Fewer than there are, so that a reader which has fetched ahead has to drop what it fetched.
     assert_eq!(values(&reader.poll(1, PATIENCE).expect("a poll")), ["one-0"]);
@@ -96,7 +96,7 @@ pub fn a_reader_can_be_moved_and_stopped(subject: &Subject<'_>) {
     let two_low = log.bounds(two).expect("bounds").low;
     reader.assign(two, two_low).expect("adding another");
     let both = [texts(one, "unseen", 5), texts(two, "two", 5)].concat();
-    writer.commit(&both).expect("a commit");
+    writer.commit_all(&both).expect("a commit");
     assert_eq!(values(&read(reader.as_mut(), 5)), ["two-0", "two-1", "two-2", "two-3", "two-4"]);
 }
 
@@ -105,14 +105,14 @@ pub fn a_reader_at_the_end_waits_and_wakes(subject: &Subject<'_>) {
     let log = subject.log();
     let at = subject.single(&*log, "end");
     let mut writer = log.writer().expect("a writer");
-    writer.commit(&texts(&at, "old", 3)).expect("a commit");
+    writer.commit_all(&texts(&at, "old", 3)).expect("a commit");
     read_from_start(&*log, &at, 3);
     let end = log.bounds(&at).expect("bounds").high;
     let mut reader = reader(&*log, &[(&at, end)]);
     assert_eq!(reader.poll(10, Duration::from_millis(50)).expect("a poll"), [], "nothing is behind the end");
     let begin = Instant::now();
     let waiting = thread::spawn(move || reader.poll(10, PATIENCE).expect("a poll"));
-    let offsets = writer.commit(&[text(&at, "new")]).expect("a commit");
+    let offsets = writer.commit_all(&[text(&at, "new")]).expect("a commit");
     let records = waiting.join().expect("the reader's thread");
     assert_eq!(values(&records), ["new"]);
     assert_eq!(records[0].offset, offsets[0]);
@@ -124,7 +124,7 @@ pub fn a_reader_above_the_end_is_out_of_range(subject: &Subject<'_>) {
     let log = subject.log();
     let at = subject.single(&*log, "above");
     expect_out_of_range(&*log, &at, Offset(5));
-    log.writer().expect("a writer").commit(&texts(&at, "t", 3)).expect("a commit");
+    log.writer().expect("a writer").commit_all(&texts(&at, "t", 3)).expect("a commit");
     read_from_start(&*log, &at, 3);
     let high = log.bounds(&at).expect("bounds").high;
     expect_out_of_range(&*log, &at, Offset(high.0 + 100));
@@ -134,7 +134,7 @@ pub fn a_reader_above_the_end_is_out_of_range(subject: &Subject<'_>) {
 pub fn poll_keeps_its_limits(subject: &Subject<'_>) {
     let log = subject.log();
     let at = subject.single(&*log, "limits");
-    let offsets = log.writer().expect("a writer").commit(&texts(&at, "t", 25)).expect("a commit");
+    let offsets = log.writer().expect("a writer").commit_all(&texts(&at, "t", 25)).expect("a commit");
     let mut reader = reader(&*log, &[(&at, offsets[0])]);
     let mut got = Vec::new();
     while got.len() < 25 {
@@ -161,7 +161,7 @@ pub fn poll_keeps_its_limits(subject: &Subject<'_>) {
 pub fn readers_are_independent(subject: &Subject<'_>) {
     let log = subject.log();
     let at = subject.single(&*log, "two-readers");
-    let offsets = log.writer().expect("a writer").commit(&texts(&at, "t", 6)).expect("a commit");
+    let offsets = log.writer().expect("a writer").commit_all(&texts(&at, "t", 6)).expect("a commit");
     let mut first = reader(&*log, &[(&at, offsets[0])]);
     let mut second = reader(&*log, &[(&at, offsets[3])]);
     assert_eq!(values(&read(second.as_mut(), 3)), ["t-3", "t-4", "t-5"]);
@@ -186,7 +186,7 @@ pub fn at_end_is_exact(subject: &Subject<'_>) {
     let partitions = subject.topic(&*log, "at-end", 2);
     let (at, empty) = (&partitions[0], &partitions[1]);
     let mut writer = log.writer().expect("a writer");
-    let offsets = writer.commit(&texts(at, "t", 5)).expect("a commit");
+    let offsets = writer.commit_all(&texts(at, "t", 5)).expect("a commit");
     read_from_start(&*log, at, 5);
     let mut reader = reader(&*log, &[(at, offsets[0])]);
     assert!(reader.at_end(empty).is_err(), "a partition that is not assigned");
@@ -195,7 +195,7 @@ pub fn at_end_is_exact(subject: &Subject<'_>) {
         assert_eq!(reader.poll(1, PATIENCE).expect("a poll").len(), 1);
     }
     reach_end(reader.as_mut(), at);
-    writer.commit(&texts(at, "more", 2)).expect("a commit");
+    writer.commit_all(&texts(at, "more", 2)).expect("a commit");
     read_from_start(&*log, at, 7);
     assert!(!reader.at_end(at).expect("at_end"), "two more are there");
     assert_eq!(values(&read(reader.as_mut(), 2)), ["more-0", "more-1"]);
@@ -203,4 +203,29 @@ pub fn at_end_is_exact(subject: &Subject<'_>) {
     let low = log.bounds(empty).expect("bounds").low;
     reader.assign(empty, low).expect("adding an empty partition");
     reach_end(reader.as_mut(), empty);
+}
+
+/// A property that is not known, or that would break what a reader guarantees, is refused by name when the reader is made.
+pub fn a_reader_refuses_properties_that_it_cannot_have(subject: &Subject<'_>) {
+    let log = subject.log();
+    for name in ["no.such.property", "isolation.level", "enable.auto.commit", "auto.offset.reset", "group.id"] {
+        let refused = log.reader(&[(name.to_string(), "x".to_string())].into()).map(|_| ());
+        assert!(matches!(&refused, Err(LogError::Unusable(why)) if why.contains(name)), "{name}: {refused:?}");
+    }
+}
+
+/// Positions that are told are nobody's: a reader begins where it is put, and goes on as before.
+pub fn telling_positions_changes_nothing(subject: &Subject<'_>) {
+    let log = subject.log();
+    let at = subject.single(&*log, "told");
+    let offsets = log.writer().expect("a writer").commit_all(&texts(&at, "t", 4)).expect("a commit");
+    let mut before = reader(&*log, &[(&at, offsets[0])]);
+    for _ in 0..2 {
+        assert_eq!(before.poll(1, PATIENCE).expect("a poll").len(), 1);
+    }
+    log.tell_positions(&[(at.clone(), offsets[3])]).expect("telling");
+    log.tell_positions(&[(at.clone(), offsets[1])]).expect("telling less than before");
+    log.tell_positions(&[]).expect("telling nothing");
+    assert_eq!(values(&read(before.as_mut(), 2)), ["t-2", "t-3"]);
+    assert_eq!(read(reader(&*log, &[(&at, offsets[0])]).as_mut(), 4).len(), 4);
 }

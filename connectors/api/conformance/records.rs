@@ -35,7 +35,7 @@ pub fn records_come_back_byte_for_byte(subject: &Subject<'_>) {
             }
         }
     }
-    let offsets = log.writer().expect("a writer").commit(&records).expect("a commit");
+    let offsets = log.writer().expect("a writer").commit_all(&records).expect("a commit");
     let appended = log.append(&records).expect("an append");
     let written = records.iter().zip(offsets).chain(records.iter().zip(appended));
     let want: Vec<_> = written.map(|(record, offset)| as_read(record, offset)).collect();
@@ -52,7 +52,7 @@ pub fn order_holds_within_each_partition(subject: &Subject<'_>) {
         // Each commit visits the partitions in another order; the last one stays empty.
         let batch: Vec<_> =
             (0..50).map(|i| text(&partitions[(i * 7 + commit) % 3], &format!("{commit}.{i}"))).collect();
-        offsets.extend(writer.commit(&batch).expect("a commit"));
+        offsets.extend(writer.commit_all(&batch).expect("a commit"));
         records.extend(batch);
     }
     let want = expected(&records, &offsets);
@@ -77,7 +77,7 @@ pub fn a_large_commit_is_whole(subject: &Subject<'_>) {
             record
         })
         .collect();
-    let offsets = log.writer().expect("a writer").commit(&records).expect("a commit");
+    let offsets = log.writer().expect("a writer").commit_all(&records).expect("a commit");
     let want = expected(&records, &offsets);
     let from: Vec<_> = partitions.iter().map(|at| (at, log.bounds(at).expect("bounds").low)).collect();
     let got = by_partition(read(reader(&*log, &from).as_mut(), records.len()));
@@ -92,7 +92,7 @@ pub fn a_large_record_comes_back(subject: &Subject<'_>) {
     let to = subject.single(&*log, "large-record");
     let large = |seed| OutRecord { value: Some(noise(seed, 900_000)), ..text(&to, "large") };
     let records = [large(1), text(&to, "small"), large(2), large(3), text(&to, "last")];
-    let offsets = log.writer().expect("a writer").commit(&records).expect("a commit");
+    let offsets = log.writer().expect("a writer").commit_all(&records).expect("a commit");
     let got = read_from_start(&*log, &to, records.len());
     let want: Vec<_> = records.iter().zip(offsets).map(|(record, offset)| as_read(record, offset)).collect();
     assert!(got == want, "large records changed on the way");
@@ -106,14 +106,14 @@ pub fn a_huge_record_comes_back_or_is_refused(subject: &Subject<'_>) {
     let huge = OutRecord { value: Some(noise(9, 20 << 20)), ..text(&to, "huge") };
     let records = [text(&to, "before"), huge, text(&to, "after")];
     let mut writer = log.writer().expect("a writer");
-    match writer.commit(&records) {
+    match writer.commit_all(&records) {
         Ok(offsets) => {
             let want: Vec<_> = records.iter().zip(offsets).map(|(record, offset)| as_read(record, offset)).collect();
             assert!(read_from_start(&*log, &to, 3) == want, "a huge record changed on the way");
         }
         Err(CommitError::Refused { index, topic, reason }) => {
             assert_eq!((index, topic.as_str()), (1, &*to.topic), "which record was refused ({reason})");
-            writer.commit(&[text(&to, "next")]).expect("the writer goes on after a refusal");
+            writer.commit_all(&[text(&to, "next")]).expect("the writer goes on after a refusal");
             assert_eq!(values(&read_from_start(&*log, &to, 1)), ["next"]);
         }
         Err(other) => panic!("a huge record: {other:?}"),

@@ -129,7 +129,7 @@ pub(super) fn values(records: &[Record]) -> Vec<String> {
 
 /// A reader of partitions, each from an offset.
 pub(super) fn reader(log: &dyn Log, from: &[(&TopicPartition, Offset)]) -> Box<dyn Reader> {
-    let mut reader = log.reader().expect("a reader");
+    let mut reader = log.reader(&Default::default()).expect("a reader");
     for (at, offset) in from {
         reader.assign(at, *offset).unwrap_or_else(|e| panic!("assigning {at:?} at {offset}: {e}"));
     }
@@ -157,7 +157,7 @@ pub(super) fn read_from_start(log: &dyn Log, at: &TopicPartition, n: usize) -> V
 /// Assigning there is out of range, at once or at a poll, and no record comes instead.
 pub(super) fn expect_out_of_range(log: &dyn Log, at: &TopicPartition, offset: Offset) {
     let bounds = log.bounds(at).expect("bounds");
-    let mut reader = log.reader().expect("a reader");
+    let mut reader = log.reader(&Default::default()).expect("a reader");
     let begin = Instant::now();
     let mut answer = reader.assign(at, offset).map(|()| Vec::<Record>::new());
     while let Ok(records) = &answer {

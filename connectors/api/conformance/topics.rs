@@ -12,6 +12,7 @@ pub fn a_topic_is_made_once_and_listed(subject: &Subject<'_>) {
     let log = subject.log();
     let (b, a) = (subject.name("listed-b"), subject.name("listed-a"));
     assert_eq!(log.topic(&b).expect("a look-up"), None, "before it is made");
+    assert_eq!(log.partitions(&b).expect("a look-up"), None, "before it is made");
     let made = log.make_topic(&plain(&b, 3)).expect("the topic is made");
     assert_eq!((made.topic.as_str(), made.partitions), (b.as_str(), 3));
     let compacted = TopicSpec { kind: TopicKind::Compacted, ..plain(&a, 1) };
@@ -24,6 +25,8 @@ pub fn a_topic_is_made_once_and_listed(subject: &Subject<'_>) {
     let ours: Vec<_> = names.into_iter().filter(|t| t.topic == a || t.topic == b).collect();
     assert_eq!(ours.iter().map(|t| (t.topic.as_str(), t.partitions)).collect::<Vec<_>>(), [(a.as_str(), 1), (&b, 3)]);
 
+    let partitions: Vec<i32> = log.partitions(&b).expect("a look-up").into_iter().flatten().map(|p| p.0).collect();
+    assert_eq!(partitions, [0, 1, 2]);
     for partition in 0..3 {
         let bounds = log.bounds(&at(&b, partition)).expect("bounds of an empty partition");
         assert_eq!(bounds.low, bounds.high, "an empty partition");
@@ -59,6 +62,25 @@ pub fn an_epoch_topic_with_other_settings_is_refused(subject: &Subject<'_>) {
     }
 }
 
+/// The topic of a table of our own is used again as it was made, and no other is taken for one: it would lose records.
+pub fn an_own_topic_with_other_settings_is_refused(subject: &Subject<'_>) {
+    let log = subject.log();
+    for (name, kind, others) in [
+        ("own-keyed", TopicKind::OwnKeyed, [TopicKind::Plain, TopicKind::OwnKeyless]),
+        ("own-keyless", TopicKind::OwnKeyless, [TopicKind::Plain, TopicKind::OwnKeyed]),
+    ] {
+        let own = TopicSpec { kind, ..plain(&subject.name(name), 2) };
+        let made = log.make_topic(&own).expect("an own topic is made");
+        assert_eq!(log.make_topic(&own).expect("it is used again"), made);
+        for (other, suffix) in others.into_iter().zip(["x", "y"]) {
+            let spec = TopicSpec { kind: other, ..plain(&subject.name(&format!("{name}-{suffix}")), 1) };
+            log.make_topic(&spec).expect("another topic");
+            let refused = log.make_topic(&TopicSpec { kind, ..spec });
+            assert!(matches!(refused, Err(LogError::Unusable(_))), "{other:?} as {kind:?}: {refused:?}");
+        }
+    }
+}
+
 /// Nothing makes a topic but making it: reading and writing an unknown one are errors that name it.
 pub fn an_unknown_topic_is_an_error_and_stays_unknown(subject: &Subject<'_>) {
     let log = subject.log();
@@ -73,7 +95,7 @@ pub fn an_unknown_topic_is_an_error_and_stays_unknown(subject: &Subject<'_>) {
     says_so(log.trim(&unknown, Offset(0)).expect_err("trim"));
     says_so(log.append(&[text(&unknown, "x")]).expect_err("append"));
 
-    let mut reader = log.reader().expect("a reader");
+    let mut reader = log.reader(&Default::default()).expect("a reader");
     let begin = Instant::now();
     let mut assigned = reader.assign(&unknown, Offset(0)).map(|()| Vec::new());
     while let Ok(records) = assigned {
@@ -82,7 +104,7 @@ pub fn an_unknown_topic_is_an_error_and_stays_unknown(subject: &Subject<'_>) {
     }
 
     let mut writer = log.writer().expect("a writer");
-    match writer.commit(&[text(&unknown, "x")]) {
+    match writer.commit_all(&[text(&unknown, "x")]) {
         Err(CommitError::Refused { index: 0, topic, .. }) => assert_eq!(topic, name),
         other => panic!("a commit to an unknown topic: {other:?}"),
     }

@@ -14,7 +14,7 @@ pub fn trim_deletes_what_is_below(subject: &Subject<'_>) {
     let mut offsets = Vec::new();
     for commit in 0..3 {
         let batch = [texts(at, &format!("{commit}"), 5), texts(other, "other", 5)].concat();
-        offsets.extend_from_slice(&writer.commit(&batch).expect("a commit")[..5]);
+        offsets.extend_from_slice(&writer.commit_all(&batch).expect("a commit")[..5]);
     }
     read_from_start(&*log, at, 15);
     // Within a commit, at its border, and again where nothing is left to do.
@@ -35,7 +35,7 @@ pub fn trim_deletes_what_is_below(subject: &Subject<'_>) {
 pub fn trim_refuses_what_is_not_there_yet(subject: &Subject<'_>) {
     let log = subject.log();
     let at = subject.single(&*log, "trim-above");
-    log.writer().expect("a writer").commit(&texts(&at, "t", 3)).expect("a commit");
+    log.writer().expect("a writer").commit_all(&texts(&at, "t", 3)).expect("a commit");
     read_from_start(&*log, &at, 3);
     let high = log.bounds(&at).expect("bounds").high;
     let refused = log.trim(&at, Offset(high.0 + 10));
@@ -48,13 +48,13 @@ pub fn offsets_are_not_used_again_after_trim(subject: &Subject<'_>) {
     let log = subject.log();
     let at = subject.single(&*log, "trim-all");
     let mut writer = log.writer().expect("a writer");
-    writer.commit(&texts(&at, "t", 3)).expect("a commit");
+    writer.commit_all(&texts(&at, "t", 3)).expect("a commit");
     read_from_start(&*log, &at, 3);
     let high = log.bounds(&at).expect("bounds").high;
     log.trim(&at, high).expect("trimming all");
     let bounds = log.bounds(&at).expect("bounds");
     assert_eq!((bounds.low, bounds.high), (high, high), "empty at its end");
-    let offsets = writer.commit(&[text(&at, "next")]).expect("a commit");
+    let offsets = writer.commit_all(&[text(&at, "next")]).expect("a commit");
     assert!(offsets[0] >= high, "offset {} was used before", offsets[0]);
     assert_eq!(values(&read_from_start(&*log, &at, 1)), ["next"]);
 }

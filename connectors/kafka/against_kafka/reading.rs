@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use api::{Log, LogError, Reader, TopicPartition};
+use api::{Log, LogError, Reader, TopicPartition, Transport};
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -32,7 +32,7 @@ fn error_of(reader: &mut dyn Reader) -> LogError {
 #[test]
 fn the_end_is_the_stable_one() {
     let (log, at) = log_and_topic("stable");
-    log.writer().unwrap().commit(&records(&at, "a", 3)).unwrap();
+    log.writer().unwrap().commit_all(&records(&at, "a", 3)).unwrap();
     visible(&log, &at, 3);
     let stable = log.bounds(&at).unwrap();
 
@@ -60,7 +60,7 @@ fn the_end_is_reached_behind_control_records() {
     let mut reader = reader(&log, &[(&at, Offset(0))]);
     assert!(reader.at_end(&at).unwrap(), "an empty partition is at its end");
     for n in 0..10 {
-        writer.commit(&records(&at, &format!("{n}."), 3)).unwrap();
+        writer.commit_all(&records(&at, &format!("{n}."), 3)).unwrap();
         visible(&log, &at, 3 * (n + 1));
         assert!(!reader.at_end(&at).unwrap(), "three records were not delivered");
         let first = reader.poll(1, PATIENCE).unwrap();
@@ -98,7 +98,7 @@ fn the_end_is_reached_behind_an_aborted_transaction() {
 fn a_reader_that_was_moved_finds_the_end_from_its_new_place() {
     let (log, at) = log_and_topic("moved");
     let mut writer = log.writer().unwrap();
-    writer.commit(&records(&at, "a", 5)).unwrap();
+    writer.commit_all(&records(&at, "a", 5)).unwrap();
     visible(&log, &at, 5);
     let mut reader = reader(&log, &[(&at, Offset(0))]);
     assert_eq!(read_to_end(reader.as_mut(), &at).len(), 5);
@@ -119,8 +119,8 @@ fn the_end_of_one_topic_is_not_that_of_another() {
     let (log, first) = log_and_topic("ends");
     let second = topic(&log, &unique("ends"), 1).remove(0);
     let mut writer = log.writer().unwrap();
-    writer.commit(&records(&first, "a", 2)).unwrap();
-    writer.commit(&records(&second, "b", 1000)).unwrap();
+    writer.commit_all(&records(&first, "a", 2)).unwrap();
+    writer.commit_all(&records(&second, "b", 1000)).unwrap();
     visible(&log, &first, 2);
     visible(&log, &second, 1000);
     let mut reader = reader(&log, &[(&first, Offset(0)), (&second, Offset(0))]);

@@ -17,7 +17,7 @@ const COMMITS: usize = 60;
 fn commit(log: &KafkaLog, writer: &mut Box<dyn Writer>, at: &api::TopicPartition, n: usize) {
     let begin = Instant::now();
     loop {
-        match writer.commit(&[record(at, &n.to_string())]) {
+        match writer.commit_all(&[record(at, &n.to_string())]) {
             Ok(_) => return,
             Err(CommitError::Aborted(why)) => println!("commit {n} aborted: {why}"),
             Err(CommitError::InDoubt(why)) => {

@@ -84,7 +84,7 @@ pub(crate) fn large(to: &TopicPartition, bytes: usize) -> OutRecord {
 }
 
 pub(crate) fn reader(log: &dyn Log, from: &[(&TopicPartition, Offset)]) -> Box<dyn Reader> {
-    let mut reader = log.reader().unwrap();
+    let mut reader = log.reader(&Default::default()).unwrap();
     for (at, offset) in from {
         reader.assign(at, *offset).unwrap();
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use api::{CommitError, Log, OutRecord, TopicKind, Writer};
+use api::{CommitError, Log, OutRecord, TopicKind, Transport, Writer};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use zset::Offset;
@@ -14,7 +14,7 @@ use super::support::{
 use super::topics::wait;
 
 fn refused(writer: &mut dyn Writer, records: &[OutRecord]) -> (usize, String, String) {
-    match writer.commit(records) {
+    match writer.commit_all(records) {
         Err(CommitError::Refused { index, topic, reason }) => (index, topic, reason),
         other => panic!("not refused: {other:?}"),
     }
@@ -24,13 +24,13 @@ fn refused(writer: &mut dyn Writer, records: &[OutRecord]) -> (usize, String, St
 fn a_fenced_writer_leaves_nothing_and_stays_fenced() {
     let (log, at) = log_and_topic("fenced");
     let mut first = log.writer().unwrap();
-    first.commit(&records(&at, "a", 3)).unwrap();
+    first.commit_all(&records(&at, "a", 3)).unwrap();
     let mut second = log.writer().unwrap();
     for _ in 0..2 {
-        let fenced = first.commit(&records(&at, "zombie", 3));
+        let fenced = first.commit_all(&records(&at, "zombie", 3));
         assert!(matches!(fenced, Err(CommitError::Fenced(_))), "{fenced:?}");
     }
-    second.commit(&records(&at, "b", 1)).unwrap();
+    second.commit_all(&records(&at, "b", 1)).unwrap();
     assert_eq!(visible(&log, &at, 4), ["a0", "a1", "a2", "b0"]);
 }
 
@@ -48,7 +48,7 @@ fn the_open_transaction_of_a_dead_process_is_resolved() {
     let after = log.bounds(&at).unwrap();
     assert!(after.high > before.high, "the transaction is still open after the start: {after:?}");
     assert_eq!(all(&log, &at), Vec::<String>::new());
-    writer.commit(&records(&at, "mine", 2)).unwrap();
+    writer.commit_all(&records(&at, "mine", 2)).unwrap();
     assert_eq!(visible(&log, &at, 2), ["mine0", "mine1"]);
 }
 
@@ -63,7 +63,7 @@ fn a_record_too_large_is_named_and_nothing_is_written() {
         assert_eq!((index, topic.as_str()), (3, &*at.topic));
         assert!(reason.contains(&(bytes + 1).to_string()), "{reason}");
     }
-    writer.commit(&records(&at, "yes", 2)).unwrap();
+    writer.commit_all(&records(&at, "yes", 2)).unwrap();
     assert_eq!(visible(&log, &at, 2), ["yes0", "yes1"]);
 }
 
@@ -82,14 +82,14 @@ fn a_topic_with_a_small_limit_takes_what_fits() {
     let mut writer = log.writer().unwrap();
     // Each fits, but a batch of them does not.
     let small: Vec<_> = (0..300).map(|_| large(&at, 1000)).collect();
-    let offsets = writer.commit(&small).unwrap();
+    let offsets = writer.commit_all(&small).unwrap();
     assert_eq!(offsets.len(), 300);
     assert!(offsets.is_sorted_by(|a, b| a < b));
     let mut batch = small.clone();
     batch.insert(250, large(&at, 20_000));
     batch.insert(100, large(&at, 15_000));
     assert_eq!(refused(writer.as_mut(), &batch).0, 100);
-    let end = *writer.commit(&small).unwrap().last().unwrap();
+    let end = *writer.commit_all(&small).unwrap().last().unwrap();
     let mut reader = super::support::reader(&log, &[(&at, Offset(0))]);
     let (mut got, begin) = (Vec::new(), Instant::now());
     while got.last() != Some(&end) {
@@ -104,7 +104,7 @@ fn a_topic_that_is_missing_or_was_deleted_is_named() {
     let (log, at_first) = log_and_topic("missing");
     let mut writer = log.writer().unwrap();
     let second = super::support::topic(&log, &unique("deleted"), 1).remove(0);
-    writer.commit(&[record(&at_first, "a"), record(&second, "a")]).unwrap();
+    writer.commit_all(&[record(&at_first, "a"), record(&second, "a")]).unwrap();
 
     let never = at(&unique("never-made"), 0);
     let begin = Instant::now();
@@ -120,7 +120,7 @@ fn a_topic_that_is_missing_or_was_deleted_is_named() {
     assert_eq!((index, topic.as_str()), (5, &*second.topic));
     // Not when the transaction times out.
     assert!(begin.elapsed() < Duration::from_secs(30), "it took {:?}", begin.elapsed());
-    writer.commit(&[record(&at_first, "b")]).unwrap();
+    writer.commit_all(&[record(&at_first, "b")]).unwrap();
     assert_eq!(visible(&log, &at_first, 2), ["a", "b"]);
 }
 
@@ -136,7 +136,7 @@ fn a_record_that_a_topic_does_not_take_is_named() {
     let (index, _, reason) = refused(writer.as_mut(), &batch);
     assert_eq!(index, 6);
     assert!(reason.contains("key"), "{reason}");
-    writer.commit(&records(&at, "yes", 1)).unwrap();
+    writer.commit_all(&records(&at, "yes", 1)).unwrap();
     assert_eq!(visible(&log, &at, 1), ["yes0"]);
 }
 
@@ -145,7 +145,7 @@ fn two_hundred_thousand_records_are_one_transaction() {
     let (log, at) = log_and_topic("many");
     let mut writer = log.writer().unwrap();
     let begin = Instant::now();
-    let offsets = writer.commit(&records(&at, "r", 200_000)).unwrap();
+    let offsets = writer.commit_all(&records(&at, "r", 200_000)).unwrap();
     println!("200,000 records committed in {:?}", begin.elapsed());
     assert_eq!(offsets, (0..200_000).map(Offset).collect::<Vec<_>>());
     let begin = Instant::now();
@@ -154,7 +154,7 @@ fn two_hundred_thousand_records_are_one_transaction() {
     assert!(got.iter().enumerate().all(|(i, text)| *text == format!("r{i}")) && got.len() == 200_000);
     let begin = Instant::now();
     for _ in 0..20 {
-        writer.commit(&[record(&at, "x")]).unwrap();
+        writer.commit_all(&[record(&at, "x")]).unwrap();
     }
     println!("20 small commits in {:?}", begin.elapsed());
 }

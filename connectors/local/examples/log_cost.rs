@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use api::{Log, OutRecord, TopicKind, TopicPartition, TopicSpec};
+use api::{Log, OutRecord, TopicKind, TopicPartition, TopicSpec, Transport};
 use local::LocalLog;
 use zset::{Offset, Partition, TimestampMs};
 
@@ -26,14 +26,14 @@ fn main() {
     let mut writer = log.writer().unwrap();
 
     let begin = Instant::now();
-    (0..10).for_each(|_| drop(writer.commit(&records).unwrap()));
+    (0..10).for_each(|_| drop(writer.commit_all(&records).unwrap()));
     println!("commit of 64 Ki records of 200 bytes: {:?}", begin.elapsed() / 10);
 
     let begin = Instant::now();
-    (0..500).for_each(|_| drop(writer.commit(&records[..1]).unwrap()));
+    (0..500).for_each(|_| drop(writer.commit_all(&records[..1]).unwrap()));
     println!("commit of one record: {:?}", begin.elapsed() / 500);
 
-    let mut reader = log.reader().unwrap();
+    let mut reader = log.reader(&Default::default()).unwrap();
     reader.assign(&at(1), Offset(0)).unwrap();
     let begin = Instant::now();
     let mut read = 0;

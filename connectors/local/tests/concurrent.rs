@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::thread;
 use std::time::Duration;
 
-use api::{Log, LogError, TopicPartition};
+use api::{Log, LogError, TopicPartition, Transport};
 use bytes::Bytes;
 use zset::Offset;
 
@@ -24,7 +24,7 @@ fn a_commit_is_seen_in_all_partitions_at_once() {
     let partitions: Vec<_> = (1..WIDE).map(|p| at("wide", p - 1)).chain([at("b", 0)]).collect();
     let readers: Vec<_> = (0..3)
         .map(|_| {
-            let mut reader = log.reader().unwrap();
+            let mut reader = log.reader(&Default::default()).unwrap();
             partitions.iter().for_each(|at| reader.assign(at, Offset(0)).unwrap());
             let partitions = partitions.clone();
             thread::spawn(move || {
@@ -47,7 +47,7 @@ fn a_commit_is_seen_in_all_partitions_at_once() {
     let mut writer = log.writer().unwrap();
     for n in 0..100 {
         let records = partitions.iter().map(|to| record(to, &n.to_string(), Bytes::new()));
-        writer.commit(&records.collect::<Vec<_>>()).unwrap();
+        writer.commit_all(&records.collect::<Vec<_>>()).unwrap();
     }
     readers.into_iter().for_each(|reader| reader.join().unwrap());
 }
@@ -57,7 +57,7 @@ fn small_polls_lose_nothing_while_commits_and_appends_go_on() {
     println!("seed {SEED}");
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path());
-    let mut reader = log.reader().unwrap();
+    let mut reader = log.reader(&Default::default()).unwrap();
     reader.assign(&at("a", 0), Offset(0)).unwrap();
     let reading = thread::spawn(move || {
         let mut got = Vec::new();
@@ -77,7 +77,7 @@ fn small_polls_lose_nothing_while_commits_and_appends_go_on() {
         })
     };
     let mut writer = log.writer().unwrap();
-    let commit = |n: i64| writer.commit(&[record(&at("a", 0), &format!("commit {n}"), Bytes::new())]).unwrap()[0];
+    let commit = |n: i64| writer.commit_all(&[record(&at("a", 0), &format!("commit {n}"), Bytes::new())]).unwrap()[0];
     let committed: Vec<_> = (0..COMMITS).map(commit).collect();
     let appended = appending.join().unwrap();
     let got = reading.join().unwrap();
@@ -96,7 +96,7 @@ fn a_reader_overtaken_by_trimming_is_out_of_range() {
     let log = open(dir.path());
     let records: Vec<_> = (0..10).map(|n| record(&at("a", 0), &n.to_string(), Bytes::new())).collect();
     log.append(&records).unwrap();
-    let mut reader = log.reader().unwrap();
+    let mut reader = log.reader(&Default::default()).unwrap();
     reader.assign(&at("a", 0), Offset(0)).unwrap();
     reader.assign(&at("b", 0), Offset(0)).unwrap();
     assert_eq!(reader.poll(4, Duration::ZERO).unwrap().len(), 4);

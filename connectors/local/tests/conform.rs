@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{CommitError, Log, LogError, conformance};
+use api::{CommitError, Log, LogError, Transport, conformance};
 use bytes::Bytes;
 use zset::Offset;
 
@@ -30,7 +30,7 @@ fn offsets_have_no_gaps_and_are_visible_when_the_commit_returns() {
     let mut writer = log.writer().unwrap();
     for n in 0..10 {
         let (a, b) = (record(&at("a", 1), "k", Bytes::new()), record(&at("b", 0), "k", Bytes::new()));
-        let offsets = writer.commit(&[a.clone(), a, b]).unwrap();
+        let offsets = writer.commit_all(&[a.clone(), a, b]).unwrap();
         assert_eq!(offsets, [Offset(2 * n), Offset(2 * n + 1), Offset(n)]);
         assert_eq!(log.bounds(&at("a", 1)).unwrap().high, Offset(2 * n + 2));
         assert_eq!(log.bounds(&at("b", 0)).unwrap().high, Offset(n + 1));
@@ -42,7 +42,7 @@ fn a_record_above_the_limit_is_refused_by_commit_and_append() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path());
     let records = [record(&at("a", 0), "k", Bytes::new()), record(&at("a", 0), "", noise(1, MAX_RECORD_BYTES + 1))];
-    let refused = log.writer().unwrap().commit(&records);
+    let refused = log.writer().unwrap().commit_all(&records);
     assert!(matches!(refused, Err(CommitError::Refused { index: 1, .. })), "{refused:?}");
     assert!(matches!(log.append(&records), Err(LogError::Refused { index: 1, .. })));
     let just = [record(&at("a", 0), "", noise(1, MAX_RECORD_BYTES))];
@@ -66,7 +66,7 @@ fn one_poll_is_bounded_in_bytes_and_the_next_goes_on() {
     let log = open(dir.path());
     let big: Vec<_> = (0..30).map(|n| record(&at("a", 0), &n.to_string(), noise(n, 2 << 20))).collect();
     log.append(&big).unwrap();
-    let (mut reader, mut polls, mut got) = (log.reader().unwrap(), 0, Vec::new());
+    let (mut reader, mut polls, mut got) = (log.reader(&Default::default()).unwrap(), 0, Vec::new());
     reader.assign(&at("a", 0), Offset(0)).unwrap();
     while got.len() < big.len() {
         got.extend(reader.poll(usize::MAX, std::time::Duration::ZERO).unwrap());
@@ -83,7 +83,7 @@ fn a_busy_partition_does_not_starve_another() {
     let busy: Vec<_> = (0..100).map(|n| record(&at("a", 0), &n.to_string(), Bytes::new())).collect();
     log.append(&busy).unwrap();
     log.append(&[record(&at("b", 0), "quiet", Bytes::new())]).unwrap();
-    let mut reader = log.reader().unwrap();
+    let mut reader = log.reader(&Default::default()).unwrap();
     reader.assign(&at("a", 0), Offset(0)).unwrap();
     reader.assign(&at("b", 0), Offset(0)).unwrap();
     let mut first_two = reader.poll(10, std::time::Duration::ZERO).unwrap();

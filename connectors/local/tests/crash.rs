@@ -41,7 +41,7 @@ fn a_torn_tail_leaves_whole_commits() {
     // The fifth is of many blocks, the sixth is small again.
     let mut ends = vec![len(&wal_path)];
     for n in 0..6 {
-        writer.commit(&commit_records(n)).unwrap();
+        writer.commit_all(&commit_records(n)).unwrap();
         ends.push(len(&wal_path));
     }
     let mut seen = [0; 7];
@@ -54,7 +54,7 @@ fn a_torn_tail_leaves_whole_commits() {
         assert_eq!(commits, synced, "cut at {cut}; commits end at {ends:?}");
         seen[commits as usize] += 1;
         // And it goes on from there.
-        log.writer().unwrap().commit(&commit_records(commits)).unwrap();
+        log.writer().unwrap().commit_all(&commit_records(commits)).unwrap();
         assert_eq!(whole_commits(&contents(&log).unwrap()), commits + 1);
     }
     println!("cuts by commits left: {seen:?}");
@@ -75,7 +75,7 @@ fn a_commit_is_one_write_and_one_sync_however_many_its_records() {
     for records in [1, 100, 5_000] {
         let before = counts();
         let record = |n: usize| record(&at("a", (n % 2) as i32), "key", noise(n as u64, 40));
-        writer.commit(&(0..records).map(record).collect::<Vec<_>>()).unwrap();
+        writer.commit_all(&(0..records).map(record).collect::<Vec<_>>()).unwrap();
         let after = counts();
         assert_eq!((after[0] - before[0], after[1] - before[1]), (1, 1), "syncs and writes for {records} records");
         assert!(after[2] - before[2] <= 4, "two chunks and two extents for {records} records");
@@ -88,7 +88,7 @@ fn a_crash_image_after_each_commit_has_it() {
     let log = open(live.path());
     let mut writer = log.writer().unwrap();
     for n in 0..12 {
-        writer.commit(&commit_records(n)).unwrap();
+        writer.commit_all(&commit_records(n)).unwrap();
         image(live.path(), crashed.path());
         let log = LocalLog::open(crashed.path()).unwrap();
         assert_eq!(whole_commits(&contents(&log).unwrap()), n + 1);
@@ -100,11 +100,11 @@ fn commit_until_the_end(dir: &Path) {
     let log = open(dir);
     let mut writer = log.writer().unwrap();
     for n in 0.. {
-        match writer.commit(&commit_records(n)) {
+        match writer.commit_all(&commit_records(n)) {
             Ok(_) => println!("\nacknowledged {n}"),
             Err(CommitError::InDoubt(why)) => {
                 println!("\nfailed {why}");
-                let again = writer.commit(&commit_records(n)).unwrap_err();
+                let again = writer.commit_all(&commit_records(n)).unwrap_err();
                 assert!(matches!(again, CommitError::InDoubt(_)), "a write behind a failed one: {again}");
                 assert!(log.append(&commit_records(n)).is_err() && log.writer().is_err());
                 assert_eq!(whole_commits(&contents(&log).unwrap()), n, "readers see what was acknowledged");
@@ -167,7 +167,7 @@ fn a_full_disk_is_an_error_and_leaves_whole_commits() {
         let log = LocalLog::open(dir.path()).unwrap();
         let found = whole_commits(&contents(&log).unwrap());
         assert!(found == acknowledged || found == acknowledged + 1, "{found} commits, {acknowledged} acknowledged");
-        log.writer().unwrap().commit(&commit_records(found)).unwrap();
+        log.writer().unwrap().commit_all(&commit_records(found)).unwrap();
         println!("{blocks} blocks: {acknowledged} acknowledged, {found} found");
     }
 }

@@ -47,7 +47,7 @@ fn fill(dir: &Path) -> LocalLog {
     let log = open(dir);
     let mut writer = log.writer().unwrap();
     for n in 0..COMMITS {
-        writer.commit(&commit_records(n)).unwrap();
+        writer.commit_all(&commit_records(n)).unwrap();
     }
     log
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use api::{Log, LogError, TopicKind, TopicSpec};
+use api::{Log, LogError, TopicKind, TopicSpec, Transport};
 use rocksdb::{DB, Options};
 use zset::{Offset, TimestampMs};
 
@@ -18,7 +18,7 @@ fn everything_is_there_again() {
         assert_eq!(whole_commits(&contents(&log).unwrap()), round * 3);
         let mut writer = log.writer().unwrap();
         for n in round * 3..round * 3 + 3 {
-            writer.commit(&commit_records(n)).unwrap();
+            writer.commit_all(&commit_records(n)).unwrap();
         }
     }
     let log = open(dir.path());
@@ -55,7 +55,7 @@ fn a_second_opening_says_that_it_is_in_use() {
     let error = LocalLog::open(dir.path()).err().unwrap();
     assert!(matches!(&error, LogError::Unusable(why) if why.contains("in use by another process")), "{error}");
     // It is the last handle, also a reader, that holds the folder.
-    let reader = first.reader().unwrap();
+    let reader = first.reader(&Default::default()).unwrap();
     drop(first);
     assert!(LocalLog::open(dir.path()).is_err());
     drop(reader);

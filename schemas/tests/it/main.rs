@@ -2,6 +2,7 @@
 
 mod debezium;
 mod envelopes;
+mod include;
 mod model;
 mod modes;
 mod round_trip;

@@ -65,7 +65,7 @@ impl Table {
 
     pub fn feed_bytes(&mut self, records: &[Bytes]) {
         let raw: Vec<RawRecord<'_>> =
-            records.iter().map(|(key, value)| RawRecord { key: key.as_deref(), value: value.as_deref() }).collect();
+            records.iter().map(|(key, value)| RawRecord::new(key.as_deref(), value.as_deref())).collect();
         let decoded = self.decoder.decode(&raw);
         self.apply(&decoded.changes);
         self.dead.extend(decoded.dead);
@@ -75,7 +75,7 @@ impl Table {
     pub fn decode(&mut self, records: &[(Option<&str>, Option<&str>)]) -> Changes {
         let raw: Vec<RawRecord<'_>> = records
             .iter()
-            .map(|(key, value)| RawRecord { key: key.map(str::as_bytes), value: value.map(str::as_bytes) })
+            .map(|(key, value)| RawRecord::new(key.map(str::as_bytes), value.map(str::as_bytes)))
             .collect();
         let decoded = self.decoder.decode(&raw);
         self.dead.extend(decoded.dead);

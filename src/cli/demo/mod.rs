@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use runtime::{EngineConfig, Phase};
 
 use super::files::SqlFile;
+use super::postgres::PgSettings;
 use super::process::{Process, Settings};
 use super::signals::Stop;
 use super::{Failure, run};
@@ -30,6 +31,7 @@ const CATCH_UP_MAX: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_millis(200);
 /// How many ports are tried.
 const PORTS: std::ops::Range<u16> = 9464..9564;
+const PG_PORTS: std::ops::Range<u16> = 5433..5533;
 
 const SQL: &str = include_str!("demo.sql");
 
@@ -91,8 +93,10 @@ fn settings(data: PathBuf) -> Settings {
         checkpoints_kept: 2,
         brokers: None,
     };
-    let http_listen = PORTS.map(|port| format!("127.0.0.1:{port}")).collect();
-    Settings { data, kafka: None, http_listen, engine }
+    let on = |ports: std::ops::Range<u16>| ports.map(|port| format!("127.0.0.1:{port}")).collect();
+    let http_listen = on(PORTS);
+    let pg = PgSettings { listen: on(PG_PORTS), ..PgSettings::default() };
+    Settings { data, kafka: None, kafka_properties: Default::default(), http_listen, pg, engine }
 }
 
 /// Lets the generator write and shows what becomes of it, until it is to stop; then compares.
@@ -104,6 +108,7 @@ fn show(process: &Process, stop: &Stop, seconds: Option<Duration>) -> Result<Cou
         println!("demo: goes on with {books}");
     }
     println!("demo: its topics: millstream topic --http {} list, or read demo.country_revenue", process.http);
+    println!("demo: its tables: psql -h 127.0.0.1 -p {} -U demo", process.pg.port());
     let mut screen = Screen::new(process.http);
     let generator = Generator::start(books, Arc::clone(&process.log), seed(process)?)?;
     let left = || seconds.map_or(Duration::MAX, |seconds| seconds.saturating_sub(began.elapsed()));

@@ -6,6 +6,8 @@
 
 mod keyed;
 mod keyless;
+mod look;
+mod pass;
 mod read;
 
 use std::sync::Arc;
@@ -16,6 +18,8 @@ use zset::{Changes, Delta, RowBytes, RowCodec, RowType, canonical};
 
 use crate::FlowError;
 use crate::rows::{batch, net};
+pub use look::Looked;
+pub use pass::{Passed, pass_on};
 pub use read::ContentsReader;
 
 /// The arrangement of a table's contents.

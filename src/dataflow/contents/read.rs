@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use state::{Snapshot, StateError};
-use zset::{Delta, RowCodec};
+use zset::{Delta, RowBytes, RowCodec};
 
 /// Rows read at once.
 pub(super) const CHUNK_ROWS: usize = 8192;
@@ -23,6 +23,12 @@ impl ContentsReader {
     /// The columns.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(self.codec.schema())
+    }
+
+    /// The rows of some keys, in their bytes, with their weights.
+    pub fn find(&self, snapshot: &Snapshot, keys: &RowBytes) -> Result<Delta, StateError> {
+        let found = snapshot.probe(keys)?;
+        Ok(Delta::new(self.codec.decode_batch(found.rows.iter()), found.weights.into()))
     }
 
     /// The rows of a snapshot with their weights, each once.

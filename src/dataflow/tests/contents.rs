@@ -23,6 +23,8 @@ pub fn source(key: &[usize]) -> TableDef {
         start: StartAt::Earliest,
         partitions: 1,
         stored: true,
+        own: None,
+        include: Vec::new(),
         options: Options::default(),
     };
     TableDef {
@@ -156,8 +158,14 @@ fn contents_are_what_the_records_say_in_any_batches() {
 fn contents_of_a_stream_table_follow_its_deltas() {
     for key in [&[][..], &[0], &[0, 1]] {
         let mut def = source(key);
-        def.kind =
-            TableKind::Stream(StreamDef { query: String::new(), inputs: vec![], fingerprint: 0, append_only: false });
+        def.kind = TableKind::Stream(StreamDef {
+            query: String::new(),
+            inputs: vec![],
+            input_columns: vec![],
+            input_positions: vec![],
+            fingerprint: 0,
+            append_only: false,
+        });
         for seed in 0..40 {
             let rng = &mut testkit::rng(seed);
             let history = Generator::new(def.columns.clone()).history(rng, 50);

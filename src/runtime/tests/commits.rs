@@ -1,6 +1,7 @@
 //! The commit: nothing is lost, doubled or stuck when it aborts, is refused, is in doubt, or somebody else takes over.
 
 use api::Log;
+use api::Transport as _;
 use plan::EpochRecord;
 use zset::{Generation, Offset, TimestampMs};
 
@@ -83,7 +84,7 @@ fn a_commit_in_doubt_is_found_out_by_the_next_start() {
         world.log.faults.commits.lock().unwrap().push_back(fault);
         append(&world.log, "t", 0, &[put(1, 1, 10)]);
         let (phase, end) = running.end();
-        assert!(matches!(end, Err(EngineError::Log(_))) && matches!(phase, Phase::Failed(_)), "{phase:?}");
+        assert!(matches!(end, Err(EngineError::InDoubt(_))) && matches!(phase, Phase::Failed(_)), "{phase:?}");
         let running = world.start();
         running.settle("t");
         assert_eq!(running.rows("x").len(), 1);

@@ -1,6 +1,6 @@
 //! What cannot be decoded goes to the dead-letter topic, in the epoch's own transaction.
 
-use api::{Headers, Log, Record};
+use api::{Headers, Record, Transport as _};
 use bytes::Bytes;
 use plan::EpochRecord;
 use zset::{Epoch, Offset, TimestampMs};

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use api::{
-    Bounds, CommitError, Log, LogError, OutRecord, Reader, Record, TopicInfo, TopicPartition, TopicSpec, Writer,
+    Bounds, CommitError, Log, LogError, OutRecord, Reader, Record, TopicInfo, TopicPartition, TopicSpec, Transport,
+    Writer,
 };
 use local::LocalLog;
-use zset::{Offset, TimestampMs};
+use zset::{Offset, Partition, TimestampMs};
 
 /// What a commit does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,10 @@ pub struct Faults {
     pub backwards: Mutex<bool>,
     /// Topics that show fewer partitions than they have.
     pub shown: Mutex<BTreeMap<String, u32>>,
+    /// The positions that were told.
+    pub told: Mutex<Vec<Vec<(TopicPartition, Offset)>>>,
+    /// Nobody listens to positions.
+    pub deaf: Mutex<bool>,
     /// The records of every commit that was tried.
     pub tried: Mutex<Vec<Vec<OutRecord>>>,
 }
@@ -72,11 +77,30 @@ impl FaultyLog {
     }
 }
 
-impl Log for FaultyLog {
+impl Transport for FaultyLog {
     fn name(&self) -> String {
         self.inner.name()
     }
 
+    fn partitions(&self, topic: &str) -> Result<Option<Vec<Partition>>, LogError> {
+        let info = self.topic(topic)?;
+        Ok(info.map(|info| (0..info.partitions as i32).map(Partition).collect()))
+    }
+
+    fn bounds(&self, at: &TopicPartition) -> Result<Bounds, LogError> {
+        self.inner.bounds(at)
+    }
+
+    fn offset_at(&self, at: &TopicPartition, time: TimestampMs) -> Result<Offset, LogError> {
+        self.inner.offset_at(at, time)
+    }
+
+    fn reader(&self, properties: &BTreeMap<String, String>) -> Result<Box<dyn Reader>, LogError> {
+        Ok(Box::new(FaultyReader { inner: self.inner.reader(properties)?, faults: Arc::clone(&self.faults) }))
+    }
+}
+
+impl Log for FaultyLog {
     fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
         self.inner.topics()
     }
@@ -91,14 +115,6 @@ impl Log for FaultyLog {
         Ok(self.shown(self.inner.make_topic(spec)?))
     }
 
-    fn bounds(&self, at: &TopicPartition) -> Result<Bounds, LogError> {
-        self.inner.bounds(at)
-    }
-
-    fn offset_at(&self, at: &TopicPartition, time: TimestampMs) -> Result<Offset, LogError> {
-        self.inner.offset_at(at, time)
-    }
-
     fn trim(&self, at: &TopicPartition, below: Offset) -> Result<(), LogError> {
         self.inner.trim(at, below)
     }
@@ -107,12 +123,16 @@ impl Log for FaultyLog {
         self.inner.append(records)
     }
 
-    fn reader(&self) -> Result<Box<dyn Reader>, LogError> {
-        Ok(Box::new(FaultyReader { inner: self.inner.reader()?, faults: Arc::clone(&self.faults) }))
-    }
-
     fn writer(&self) -> Result<Box<dyn Writer>, LogError> {
         Ok(Box::new(FaultyWriter { inner: self.inner.writer()?, faults: Arc::clone(&self.faults) }))
+    }
+
+    fn tell_positions(&self, positions: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
+        if *self.faults.deaf.lock().unwrap() {
+            return Err(LogError::Retriable("nobody listens".into()));
+        }
+        self.faults.told.lock().unwrap().push(positions.to_vec());
+        self.inner.tell_positions(positions)
     }
 }
 
@@ -152,23 +172,39 @@ struct FaultyWriter {
 }
 
 impl Writer for FaultyWriter {
-    fn commit(&mut self, records: &[OutRecord]) -> Result<Vec<Offset>, CommitError> {
-        self.faults.tried.lock().unwrap().push(records.to_vec());
+    fn commit(
+        &mut self,
+        first: &[OutRecord],
+        rest: &mut dyn FnMut(&[Offset]) -> Vec<OutRecord>,
+    ) -> Result<Vec<Offset>, CommitError> {
+        let faults = Arc::clone(&self.faults);
+        let mut whole = |offsets: &[Offset]| {
+            let follows = rest(offsets);
+            faults.tried.lock().unwrap().push([first, &follows].concat());
+            follows
+        };
+        // Of an attempt that fails what follows is told offsets that its records never have.
+        let never: Vec<Offset> = (0..first.len() as i64).map(|at| Offset(1_000_000 + at)).collect();
         if *self.faults.away.lock().unwrap() {
+            whole(&never);
             return Err(CommitError::Aborted("the broker is away".into()));
         }
-        if let Some(refuse) = self.faults.refuse.lock().unwrap().as_ref()
-            && let Some(index) = records.iter().position(refuse)
-        {
-            let topic = records[index].to.topic.to_string();
-            return Err(CommitError::Refused { index, topic, reason: "it is not wanted".into() });
+        if let Some(refuse) = self.faults.refuse.lock().unwrap().as_ref() {
+            let records = [first, &whole(&never)].concat();
+            if let Some(index) = records.iter().position(refuse) {
+                let topic = records[index].to.topic.to_string();
+                return Err(CommitError::Refused { index, topic, reason: "it is not wanted".into() });
+            }
         }
         match self.faults.commits.lock().unwrap().pop_front() {
-            None => self.inner.commit(records),
-            Some(Fault::Abort) => Err(CommitError::Aborted("as it was told".into())),
+            None => self.inner.commit(first, &mut whole),
+            Some(Fault::Abort) => {
+                whole(&never);
+                Err(CommitError::Aborted("as it was told".into()))
+            }
             Some(Fault::DieBefore) => Err(CommitError::InDoubt("it died before".into())),
             Some(Fault::DieAfter) => {
-                self.inner.commit(records)?;
+                self.inner.commit(first, &mut whole)?;
                 Err(CommitError::InDoubt("it died after".into()))
             }
         }

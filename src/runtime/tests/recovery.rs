@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use api::{Log, Record};
+use api::{Log, Record, Transport as _};
 use bytes::Bytes;
 use zset::{Epoch, Offset, TimestampMs};
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use api::Log;
+use api::Transport as _;
 use zset::{Offset, Partition};
 
 use super::world::{Between, DEADLINE, T, World, append, at, make_topic, put, record};

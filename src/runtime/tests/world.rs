@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use api::{Log, OutRecord, Reader, Record, TopicKind, TopicPartition, TopicSpec};
+use api::{Log, OutRecord, Reader, Record, TopicKind, TopicPartition, TopicSpec, Transport as _};
 use bytes::Bytes;
 use dataflow::{Planned, Planner, StatementError};
 use plan::{Catalog, TableId};
@@ -15,6 +15,7 @@ use schemas::RowWriter;
 use sql::SqlPlanner;
 use zset::{Offset, Partition, TimestampMs};
 
+use super::database::Database;
 use super::faulty_log::FaultyLog;
 use crate::run::Event;
 use crate::{DataDir, Engine, EngineConfig, EngineError, Handle, Parts, Phase, Reply, Shared};
@@ -42,6 +43,7 @@ impl Planner for OtherVersion {
 pub struct World {
     pub dir: tempfile::TempDir,
     pub log: FaultyLog,
+    pub database: Database,
     pub config: EngineConfig,
     pub planner: Arc<dyn Planner>,
 }
@@ -69,6 +71,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         Self {
             log: FaultyLog::open(&dir.path().join("log")),
+            database: Database::default(),
             dir,
             config: EngineConfig {
                 pipeline: "p".to_string(),
@@ -95,6 +98,7 @@ impl World {
         let clock = AtomicI64::new(1_700_000_000_000);
         let parts = Parts {
             log: Arc::new(self.log.clone()),
+            connectors: Arc::new(self.database.clone()),
             planner: Arc::clone(&self.planner),
             clock: Arc::new(move || TimestampMs(clock.fetch_add(1, Ordering::SeqCst))),
             random_id: Arc::new(|| uuid::Uuid::new_v4().to_string()),
@@ -234,7 +238,7 @@ pub fn record(topic: &str, partition: u32, key: &str, value: Option<&str>) -> Ou
 /// All records of a topic's partition.
 pub fn read(log: &FaultyLog, topic: &str, partition: u32) -> Vec<Record> {
     let at = at(topic, partition);
-    let mut reader: Box<dyn Reader> = log.inner.reader().unwrap();
+    let mut reader: Box<dyn Reader> = log.inner.reader(&Default::default()).unwrap();
     reader.assign(&at, log.bounds(&at).unwrap().low).unwrap();
     let mut records = Vec::new();
     while !reader.at_end(&at).unwrap() {

@@ -6,6 +6,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::condition::{self, Is};
+use super::host::{Asked, Host};
 use super::{Typed, cast, function, literal, operator, precedence};
 use crate::error::{Detail, Result, code, error, syntax, unsupported};
 use crate::query::Scope;
@@ -20,8 +21,17 @@ pub(crate) struct Binder<'a> {
     pub(crate) clause: &'static str,
     /// Whether aggregates may stand here.
     pub(crate) aggregates: bool,
-    /// What the user is told besides.
-    pub(crate) notices: &'a mut Vec<String>,
+    /// The named windows, where window functions may stand.
+    pub(crate) windows: Option<&'a [ast::NamedWindowDefinition]>,
+    /// The statement it stands in.
+    pub(crate) host: &'a mut dyn Host,
+}
+
+impl<'a> Binder<'a> {
+    /// A binder of plain expressions: no aggregates, no window functions.
+    pub(crate) fn new(scope: &'a Scope, clause: &'static str, host: &'a mut dyn Host) -> Self {
+        Self { scope, clause, aggregates: false, windows: None, host }
+    }
 }
 
 impl Binder<'_> {
@@ -41,10 +51,13 @@ impl Binder<'_> {
             return self.bind(&mended);
         }
         match ast {
-            Ast::Identifier(ident) => self.scope.column(None, &identifier(ident)).at(ident.span),
+            Ast::Identifier(ident) => self.column(None, &identifier(ident)).at(ident.span),
             Ast::CompoundIdentifier(parts) => self.compound(parts),
             Ast::Nested(inner) => self.bind(inner),
-            Ast::Value(value) => literal::from_value(&value.value),
+            Ast::Value(value) => match &value.value {
+                Value::Placeholder(name) => self.host.parameter(name),
+                value => literal::from_value(value),
+            },
             Ast::TypedString(typed) => {
                 let text = literal::from_value(&typed.value.value)?;
                 self.cast(text, &typed.data_type)
@@ -139,6 +152,9 @@ impl Binder<'_> {
                 let x = self.bind(expr)?;
                 function::call("floor", vec![x])
             }
+            Ast::Subquery(_) | Ast::Exists { .. } | Ast::InSubquery { .. } | Ast::AnyOp { .. } | Ast::AllOp { .. } => {
+                self.subquery(ast)
+            }
             other => Err(refused(other)),
         }
     }
@@ -151,9 +167,54 @@ impl Binder<'_> {
     fn compound(&mut self, parts: &[ast::Ident]) -> Result<Typed> {
         let names: Vec<String> = parts.iter().map(identifier).collect();
         match names.as_slice() {
-            [table, column] => self.scope.column(Some(table), column).at(parts[1].span),
-            [schema, table, column] if schema == "public" => self.scope.column(Some(table), column).at(parts[2].span),
+            [table, column] => self.column(Some(table), column).at(parts[1].span),
+            [schema, table, column] if schema == "public" => self.column(Some(table), column).at(parts[2].span),
             _ => Err(unsupported(format!("the name {}", names.join(".")), "name a column as table.column")),
+        }
+    }
+
+    /// A column: of the nearest query that has it.
+    fn column(&mut self, table: Option<&str>, name: &str) -> Result<Typed> {
+        let missing = match self.scope.column(table, name) {
+            Err(e) if e.sqlstate == code::UNDEFINED_COLUMN || e.sqlstate == code::UNDEFINED_TABLE => e,
+            found => return found,
+        };
+        // a table that is here hides those of its name around
+        if table.is_some() && missing.sqlstate == code::UNDEFINED_COLUMN {
+            return Err(missing);
+        }
+        self.host.outer(table, name)?.ok_or(missing)
+    }
+
+    /// `left op ANY (query)`, `left op ALL (query)`.
+    fn quantified(&mut self, left: &Ast, op: Operator, query: &ast::Query, all: bool, shown: &str) -> Result<Typed> {
+        let left = self.bind(left)?;
+        self.host.subquery(self.scope, query, Asked::Quantified { left, op, all }, shown)
+    }
+
+    /// A subquery, and what it is asked.
+    fn subquery(&mut self, ast: &Ast) -> Result<Typed> {
+        let negate = |typed, negated: bool| if negated { operator::not(typed) } else { Ok(typed) };
+        match ast {
+            Ast::Subquery(query) => self.host.subquery(self.scope, query, Asked::Value, "a scalar subquery"),
+            Ast::Exists { subquery, negated } => {
+                let exists = self.host.subquery(self.scope, subquery, Asked::Exists, "EXISTS (SELECT ...)")?;
+                negate(exists, *negated)
+            }
+            Ast::InSubquery { expr, subquery, negated } => {
+                let within = self.quantified(expr, Operator::Eq, subquery, false, "IN (SELECT ...)")?;
+                negate(within, *negated)
+            }
+            Ast::AnyOp { left, compare_op, right, .. } | Ast::AllOp { left, compare_op, right } => {
+                let all = matches!(ast, Ast::AllOp { .. });
+                match (right.as_ref(), comparison(compare_op)) {
+                    (Ast::Subquery(query), Some(op)) if self.host.is_client() => {
+                        self.quantified(left, op, query, all, "ANY, SOME and ALL")
+                    }
+                    _ => Err(unsupported("ANY, SOME and ALL", "use IN (values), or a join")),
+                }
+            }
+            other => Err(refused(other)),
         }
     }
 
@@ -185,9 +246,7 @@ impl Binder<'_> {
         let from = typed.ty;
         if named.bare_numeric && from.is_some_and(|ty| cast::as_numeric(ty).is_none()) {
             let notice = "a cast to NUMERIC without precision gives NUMERIC(38,10); a value that does not fit exactly is an error";
-            if !self.notices.iter().any(|n| n == notice) {
-                self.notices.push(notice.to_string());
-            }
+            self.host.note(notice);
         }
         cast::explicit(typed, named.ty, named.bare_numeric)
     }
@@ -244,6 +303,19 @@ fn is_comparison(op: &ast::BinaryOperator) -> bool {
     matches!(op, B::Eq | B::NotEq | B::Lt | B::LtEq | B::Gt | B::GtEq)
 }
 
+fn comparison(op: &ast::BinaryOperator) -> Option<Operator> {
+    use ast::BinaryOperator as B;
+    Some(match op {
+        B::Eq => Operator::Eq,
+        B::NotEq => Operator::NotEq,
+        B::Lt => Operator::Lt,
+        B::LtEq => Operator::LtEq,
+        B::Gt => Operator::Gt,
+        B::GtEq => Operator::GtEq,
+        _ => return None,
+    })
+}
+
 fn is_bare_comparison(ast: &Ast) -> bool {
     matches!(ast, Ast::BinaryOp { op, .. } if is_comparison(op))
 }
@@ -265,17 +337,13 @@ fn field_name(field: &DateTimeField) -> String {
 }
 
 /// The refusal of a subquery in an expression.
-pub(super) fn subquery(what: &str) -> dataflow::StatementError {
+pub(crate) fn subquery(what: &str) -> dataflow::StatementError {
     unsupported(what, "join with it: put the query in FROM, and its condition in ON")
 }
 
 /// The refusal of an expression that is not on the list.
 fn refused(ast: &Ast) -> dataflow::StatementError {
     match ast {
-        Ast::InSubquery { .. } => subquery("IN (SELECT ...)"),
-        Ast::Exists { .. } => subquery("EXISTS (SELECT ...)"),
-        Ast::Subquery(_) => subquery("a scalar subquery"),
-        Ast::AnyOp { .. } | Ast::AllOp { .. } => unsupported("ANY, SOME and ALL", "use IN (values), or a join"),
         Ast::SimilarTo { .. } | Ast::RLike { .. } => unsupported("SIMILAR TO", "use LIKE, strpos or split_part"),
         Ast::GroupingSets(_) | Ast::Cube(_) | Ast::Rollup(_) => {
             unsupported("GROUPING SETS, CUBE and ROLLUP", "write a GROUP BY for each, with UNION ALL")

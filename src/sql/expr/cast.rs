@@ -4,9 +4,9 @@ use zset::ColumnType;
 use zset::ColumnType as T;
 
 use super::scalar::Scalar;
-use super::{Op, Typed, literal, scale_is_known};
+use super::{Op, Typed, literal, parameter, scale_is_known};
 use crate::error::{Detail, Result, code, error, unsupported};
-use crate::types::message_name;
+use crate::types::{BARE_NUMERIC, message_name};
 
 /// Whether a type is a number; if so, its place in smallint < integer < bigint < numeric < real < double precision.
 pub(crate) fn number_rank(ty: ColumnType) -> Option<u8> {
@@ -120,6 +120,11 @@ pub(crate) fn common_of<'a>(types: impl IntoIterator<Item = &'a Option<ColumnTyp
 /// any length, later moments. Refuses with the message if it would not.
 pub(crate) fn implicit(typed: Typed, to: ColumnType, refused: impl FnOnce(&Typed) -> String) -> Result<Typed> {
     match typed.ty {
+        // PostgreSQL would keep all its digits: those that the other values' type has no place for are an error
+        None if matches!(to, T::Numeric { .. }) => match parameter::open(&typed) {
+            Some(_) => Ok(Scalar::call(Op::CastExactly, vec![operand(typed, to)?], to)),
+            None => of_unknown_exactly(typed, to),
+        },
         None => of_unknown(typed, to),
         Some(from) if from == to => Ok(typed),
         Some(from) if common(from, to).is_some_and(|ty| reaches(ty, to)) => convert(typed, to),
@@ -139,16 +144,39 @@ fn reaches(common: ColumnType, to: ColumnType) -> bool {
     }
 }
 
-/// A literal without a type becomes one of this type: PostgreSQL reads its text.
+/// A literal without a type becomes one of this type: PostgreSQL reads its text. A parameter without a type has this one.
 pub(crate) fn of_unknown(typed: Typed, to: ColumnType) -> Result<Typed> {
-    let Some(text) = literal::text_of(&typed) else { return literal::null(to) };
-    if to == T::Jsonb {
-        return Err(unsupported("a jsonb literal", "compare or build documents as text: column::text"));
+    if let Some(name) = parameter::open(&typed) {
+        return Ok(Typed::new(parameter::expr(name, Some(to)), to));
     }
+    let Some(text) = literal::text_of(&typed) else { return literal::null(to) };
     let text = literal::literal(datafusion::scalar::ScalarValue::Utf8(Some(text.to_string())), T::Text);
     match to {
         T::Text => Ok(text),
         to => literal::fold(Scalar::call(Op::Cast, vec![text], to)),
+    }
+}
+
+/// As [`of_unknown`]; digits that a numeric has no place for are an error.
+pub(crate) fn of_unknown_exactly(typed: Typed, to: ColumnType) -> Result<Typed> {
+    let Some(text) = literal::text_of(&typed) else { return of_unknown(typed, to) };
+    let text = literal::literal(datafusion::scalar::ScalarValue::Utf8(Some(text.to_string())), T::Text);
+    literal::fold(Scalar::call(Op::CastExactly, vec![text], to))
+}
+
+/// A literal or parameter without a type as the other operand of an operator: of that type, but without its bounds. What
+/// is compared with a numeric(10,2) keeps all its digits, and with a varchar(3) all its letters.
+pub(crate) fn operand(typed: Typed, other: ColumnType) -> Result<Typed> {
+    match other {
+        T::Numeric { scale, .. } if parameter::open(&typed).is_some() => {
+            let scale = if (10..38).contains(&scale) { scale } else { 10 };
+            of_unknown(typed, T::Numeric { precision: 38, scale })
+        }
+        T::Numeric { .. } => bare_literal(typed, other),
+        T::Varchar(_) => of_unknown(typed, T::Text),
+        T::Timestamp(_) => of_unknown(typed, T::Timestamp(6)),
+        T::TimestampTz(_) => of_unknown(typed, T::TimestampTz(6)),
+        other => of_unknown(typed, other),
     }
 }
 
@@ -201,6 +229,9 @@ pub(crate) fn explicit(typed: Typed, to: ColumnType, bare_numeric: bool) -> Resu
 
 /// `'1.50'::numeric`: a numeric with the literal's own digits.
 fn bare_literal(typed: Typed, to: ColumnType) -> Result<Typed> {
+    if parameter::open(&typed).is_some() {
+        return of_unknown(typed, BARE_NUMERIC);
+    }
     let Some(text) = literal::text_of(&typed) else { return literal::null(to) };
     let trimmed = text.trim();
     let (negative, digits) = match trimmed.strip_prefix('-') {

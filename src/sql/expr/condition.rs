@@ -62,7 +62,11 @@ pub(crate) fn coalesce(arguments: Vec<Typed>) -> Result<Typed> {
 /// `NULLIF(a, b)`.
 pub(crate) fn null_if(a: Typed, b: Typed) -> Result<Typed> {
     let a = if a.ty.is_none() { cast::of_unknown(a, b.ty.unwrap_or(T::Text))? } else { a };
-    let ty = a.ty.unwrap_or(T::Text);
+    // The comparison is that of text, and what it compared is the result.
+    let ty = match a.ty {
+        None | Some(T::Varchar(_)) => T::Text,
+        Some(ty) => ty,
+    };
     let equal = operator::compare(Operator::Eq, a.clone(), b)?;
     Ok(case(vec![(equal.expr, literal::null(ty)?.expr)], Some(a.expr), ty))
 }

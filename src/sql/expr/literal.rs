@@ -65,9 +65,6 @@ pub(crate) fn from_value(value: &Value) -> Result<Typed> {
         Value::DollarQuotedString(text) => Ok(unknown_text(&text.value)),
         Value::Boolean(value) => Ok(boolean(*value)),
         Value::Null => Ok(Typed { expr: Expr::Literal(ScalarValue::Null, None), ty: None }),
-        Value::Placeholder(name) => {
-            Err(unsupported(format!("the parameter {name}"), "write the value: a definition has no parameters"))
-        }
         other => {
             Err(unsupported(format!("the literal {other}"), "use a plain 'string', a number, TRUE, FALSE or NULL"))
         }

@@ -11,17 +11,21 @@ pub(crate) mod condition;
 pub(crate) mod display;
 pub(crate) mod eval;
 pub(crate) mod function;
+pub(crate) mod host;
 mod kernel;
 pub(crate) mod literal;
 mod logic;
 pub(crate) mod names;
 pub(crate) mod operator;
-mod precedence;
+pub(crate) mod parameter;
+pub(crate) mod precedence;
 pub(crate) mod scalar;
+mod window;
 
 use datafusion::logical_expr::Expr;
 use zset::ColumnType;
 
+pub(crate) use kernel::text_form;
 pub(crate) use scalar::{DateField, Op};
 
 /// An expression and its type. No type: PostgreSQL's `unknown`, a string literal or NULL whose type its use decides.

@@ -1,6 +1,6 @@
 //! The name of an output column without AS: PostgreSQL's (`FigureColname`).
 
-use datafusion::sql::sqlparser::ast::{Expr, TrimWhereField};
+use datafusion::sql::sqlparser::ast::{Expr, SelectItem, SetExpr, TrimWhereField};
 
 use crate::statements::identifier;
 use crate::types;
@@ -46,6 +46,22 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
             _ => strong("btrim"),
         },
         Expr::Exists { .. } => strong("exists"),
+        Expr::Subquery(query) => Some((subquery_name(&query.body), true)),
         _ => None,
+    }
+}
+
+/// The name of a subquery's column.
+fn subquery_name(body: &SetExpr) -> String {
+    match body {
+        SetExpr::Select(select) => match select.projection.first() {
+            Some(SelectItem::UnnamedExpr(expr)) => column_name(expr),
+            Some(SelectItem::ExprWithAlias { alias, .. }) => identifier(alias),
+            _ => "?column?".to_string(),
+        },
+        SetExpr::Query(query) => subquery_name(&query.body),
+        SetExpr::SetOperation { left, .. } => subquery_name(left),
+        SetExpr::Values(_) => "column1".to_string(),
+        _ => "?column?".to_string(),
     }
 }

@@ -103,7 +103,12 @@ fn comparable(left: &Typed, right: &Typed, symbol: &str) -> Result<ColumnType> {
 }
 
 /// The two sides as values of one type that the engine's own comparison orders as PostgreSQL does.
-fn comparands(left: Typed, right: Typed, symbol: &str) -> Result<(Expr, Expr)> {
+pub(crate) fn comparands(left: Typed, right: Typed, symbol: &str) -> Result<(Expr, Expr)> {
+    let (left, right) = match (left.ty, right.ty) {
+        (Some(ty), None) if ty != T::Jsonb => (left, cast::operand(right, ty)?),
+        (None, Some(ty)) if ty != T::Jsonb => (cast::operand(left, ty)?, right),
+        _ => (left, right),
+    };
     let mut ty = comparable(&left, &right, symbol)?;
     if let (T::Numeric { .. }, Some(a), Some(b)) = (ty, left.ty, right.ty) {
         // a literal that the other side's type holds exactly is compared in that type
@@ -159,8 +164,8 @@ fn arithmetic(op: Op, symbol: &str, left: Typed, right: Typed) -> Result<Typed> 
             return Err(error(code::AMBIGUOUS_FUNCTION, format!("operator is not unique: unknown {symbol} unknown"))
                 .with_hint("cast a side, as in '1'::integer"));
         }
-        (Some(ty), None) if number_rank(ty).is_some() => (left, cast::of_unknown(right, ty)?),
-        (None, Some(ty)) if number_rank(ty).is_some() => (cast::of_unknown(left, ty)?, right),
+        (Some(ty), None) if number_rank(ty).is_some() => (left, cast::operand(right, ty)?),
+        (None, Some(ty)) if number_rank(ty).is_some() => (cast::operand(left, ty)?, right),
         (Some(T::Date), None) if op == Op::Sub => (left, cast::of_unknown(right, T::Date)?),
         (None, Some(T::Date)) if op == Op::Sub => (cast::of_unknown(left, T::Date)?, right),
         _ => (left, right),

@@ -70,6 +70,8 @@ pub(crate) enum Op {
     Cast,
     /// To NUMERIC without precision: digits that do not fit are an error.
     CastExactly,
+    /// Text into a varchar(n) column: what is too long is an error.
+    Fit,
     /// `||`: NULL if an argument is.
     Concat,
     /// `concat`: NULLs are left out.
@@ -185,7 +187,7 @@ impl Scalar {
         let types: Vec<ColumnType> = arguments.iter().map(|a| a.ty.unwrap_or(ColumnType::Text)).collect();
         let args = arguments.into_iter().map(|a| a.expr).collect();
         let name = match op {
-            Op::Cast | Op::CastExactly | Op::Relabel => format!("{}_to_{output}", op.name()),
+            Op::Cast | Op::CastExactly | Op::Fit | Op::Relabel => format!("{}_to_{output}", op.name()),
             _ => op.name(),
         };
         let any = if types.is_empty() { TypeSignature::Nullary } else { TypeSignature::Any(types.len()) };

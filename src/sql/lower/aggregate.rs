@@ -18,12 +18,13 @@ fn call(expr: &Expr, schema: &DFSchema) -> Result<Option<AggregateCall<Arc<Compi
     }
     let Expr::AggregateFunction(function) = plain else { return Ok(None) };
     let Some(ours) = aggregates::of(&function.func) else { return Ok(None) };
+    let aggregates::Function::Known(known) = ours.function else { return Ok(None) };
     let params = &function.params;
     if params.args.len() > 1 || !params.order_by.is_empty() || params.null_treatment.is_some() {
         return Ok(None);
     }
     Ok(Some(AggregateCall {
-        function: ours.function,
+        function: known,
         argument: params.args.first().map(|e| compile(e, schema).map(Arc::new)).transpose()?,
         argument_type: ours.argument,
         output_type: ours.output,

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use datafusion::common::{Column as DfColumn, JoinConstraint as Constraint, JoinType, NullEquality, TableReference};
-use datafusion::logical_expr::{EmptyRelation, Expr, Join, LogicalPlan, Operator, SubqueryAlias};
+use datafusion::common::{Column as DfColumn, JoinType, TableReference};
+use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, Operator, SubqueryAlias};
 use datafusion::sql::sqlparser::ast::{
-    self, Ident, JoinConstraint, JoinOperator, ObjectName, Spanned, TableAlias, TableFactor, TableWithJoins,
+    self, Ident, JoinConstraint, ObjectName, Spanned, TableAlias, TableFactor, TableWithJoins,
 };
-use plan::TableKind;
+use zset::RowType;
 
 use super::scope::{Scope, Visible};
-use super::{Ctes, Output, Planner, source};
+use super::{Output, Planner, outer, source};
 use crate::error::{Detail, Result, code, error, from_datafusion, syntax, unsupported};
 use crate::expr::bind::{Binder, conjunction};
+use crate::expr::host::Host;
 use crate::expr::{Typed, operator};
 use crate::statements::{identifier, object_name};
 
@@ -21,10 +22,10 @@ pub(crate) type Relation = (LogicalPlan, Scope);
 
 impl Planner<'_> {
     /// The whole clause; without one, a single row without columns.
-    pub(crate) fn from(&mut self, tables: &[TableWithJoins], ctes: &Ctes) -> Result<Relation> {
+    pub(crate) fn from(&mut self, tables: &[TableWithJoins]) -> Result<Relation> {
         let mut all: Option<Relation> = None;
         for table in tables {
-            let next = self.joined(table, ctes)?;
+            let next = self.joined(table)?;
             all = Some(match all {
                 None => next,
                 Some(before) => cross(before, next)?,
@@ -36,20 +37,21 @@ impl Planner<'_> {
         }))
     }
 
-    fn joined(&mut self, table: &TableWithJoins, ctes: &Ctes) -> Result<Relation> {
-        let mut left = self.factor(&table.relation, ctes)?;
+    fn joined(&mut self, table: &TableWithJoins) -> Result<Relation> {
+        let mut left = self.factor(&table.relation)?;
         for join in &table.joins {
             if join.global {
                 return Err(unsupported("GLOBAL JOIN", "write JOIN").at(join.span()));
             }
-            let constraint = inner(&join.join_operator).at(join.relation.span())?;
-            let right = self.factor(&join.relation, ctes)?;
-            left = self.join(left, right, constraint).at(join.relation.span())?;
+            let kind = outer::kind(&join.join_operator, self.is_client());
+            let (kind, constraint) = kind.at(join.relation.span())?;
+            let right = self.factor(&join.relation)?;
+            left = self.join(left, right, constraint, kind).at(join.relation.span())?;
         }
         Ok(left)
     }
 
-    fn factor(&mut self, factor: &TableFactor, ctes: &Ctes) -> Result<Relation> {
+    fn factor(&mut self, factor: &TableFactor) -> Result<Relation> {
         match factor {
             TableFactor::Table {
                 name,
@@ -63,6 +65,14 @@ impl Planner<'_> {
                 sample,
                 index_hints,
             } => {
+                if let Some(args) = args
+                    && self.is_client()
+                    && !*with_ordinality
+                    && args.settings.is_none()
+                    && object_name(name).is_ok_and(|name| name == "generate_series")
+                {
+                    return self.series(&args.args, alias.as_ref()).at(factor.span());
+                }
                 if args.is_some() || *with_ordinality {
                     return Err(
                         unsupported(format!("the function {name}(...) in FROM"), "name a table").at(factor.span())
@@ -81,7 +91,7 @@ impl Planner<'_> {
                         unsupported(format!("the clause behind {name}"), "name the table alone").at(factor.span())
                     );
                 }
-                self.table(name, alias.as_ref(), ctes).at(factor.span())
+                self.table(name, alias.as_ref()).at(factor.span())
             }
             TableFactor::Derived { lateral, subquery, alias, sample } => {
                 if *lateral {
@@ -96,11 +106,11 @@ impl Planner<'_> {
                         .with_hint("for example, FROM (SELECT ...) AS s")
                         .at(factor.span()));
                 };
-                let mut planned = self.query(subquery, ctes)?;
+                let mut planned = self.query(subquery)?;
                 rename(&mut planned.columns, alias)?;
                 aliased(planned.plan, planned.columns, &identifier(&alias.name))
             }
-            TableFactor::NestedJoin { table_with_joins, alias: None } => self.joined(table_with_joins, ctes),
+            TableFactor::NestedJoin { table_with_joins, alias: None } => self.joined(table_with_joins),
             TableFactor::NestedJoin { .. } => {
                 Err(unsupported("an alias of a join", "give its tables aliases").at(factor.span()))
             }
@@ -111,10 +121,10 @@ impl Planner<'_> {
         }
     }
 
-    fn table(&mut self, name: &ObjectName, alias: Option<&TableAlias>, ctes: &Ctes) -> Result<Relation> {
+    fn table(&mut self, name: &ObjectName, alias: Option<&TableAlias>) -> Result<Relation> {
         let table = object_name(name)?;
         let shown = alias.map_or_else(|| table.clone(), |alias| identifier(&alias.name));
-        if let Some(cte) = ctes.get(&table).filter(|_| name.0.len() == 1) {
+        if let Some(cte) = self.ctes.get(&table).filter(|_| name.0.len() == 1) {
             let mut planned = cte.clone();
             if let Some(alias) = alias {
                 rename(&mut planned.columns, alias)?;
@@ -122,19 +132,14 @@ impl Planner<'_> {
             return aliased(planned.plan, planned.columns, &shown);
         }
         let def = self.catalog.table_named(&table).ok_or_else(|| self.missing(&table))?;
-        if matches!(&def.kind, TableKind::Source(source) if source.topic.is_empty()) {
-            return Err(error(code::WRONG_OBJECT_TYPE, format!("\"{table}\" has no topic to read")));
+        if self.is_client() && !def.is_stored() {
+            return Err(unsupported(
+                format!("SELECT from \"{table}\", a source whose rows are not stored,"),
+                "read a stream table over it, or make it with CREATE TABLE, which keeps the rows",
+            ));
         }
         let plan = source::scan(def, &shown)?;
-        let mut columns: Vec<Output> = Vec::with_capacity(def.columns.0.len());
-        for column in &def.columns.0 {
-            let of = DfColumn::new(Some(TableReference::bare(shown.as_str())), &column.name);
-            columns.push(Output { name: column.name.clone(), column: of, ty: column.ty });
-        }
-        if let Some(alias) = alias {
-            rename(&mut columns, alias)?;
-        }
-        Ok((plan, scope(columns, &shown)))
+        scanned(plan, &def.columns, &shown, alias)
     }
 
     fn missing(&self, name: &str) -> dataflow::StatementError {
@@ -151,15 +156,19 @@ impl Planner<'_> {
         error(code::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")).with_hint(hint)
     }
 
-    fn join(&mut self, left: Relation, right: Relation, constraint: &JoinConstraint) -> Result<Relation> {
+    fn join(
+        &mut self,
+        left: Relation,
+        right: Relation,
+        constraint: &JoinConstraint,
+        kind: JoinType,
+    ) -> Result<Relation> {
         match constraint {
             JoinConstraint::On(condition) => {
                 let ((left, left_scope), (right, right_scope)) = (left, right);
                 let scope = left_scope.join(right_scope)?;
-                let mut binder =
-                    Binder { scope: &scope, clause: "JOIN/ON", aggregates: false, notices: &mut self.notices };
-                let condition = binder.condition(condition)?;
-                Ok((inner_join(left, right, Some(condition.expr))?, scope))
+                let condition = Binder::new(&scope, "JOIN/ON", self).condition(condition)?;
+                Ok((outer::join(left, right, Some(condition.expr), kind)?, scope))
             }
             JoinConstraint::Using(names) => {
                 let mut using = Vec::with_capacity(names.len());
@@ -169,54 +178,26 @@ impl Planner<'_> {
                         _ => return Err(syntax(format!("USING needs column names, not {name}"))),
                     }
                 }
-                using_join(left, right, &using)
+                using_join(left, right, &using, kind)
             }
             JoinConstraint::Natural => {
                 let bare = |scope: &Scope, name: &str| scope.star.iter().any(|&at| scope.columns[at].name == name);
                 let names: Vec<String> = left.1.star.iter().map(|&at| left.1.columns[at].name.clone()).collect();
                 let common: Vec<String> = names.into_iter().filter(|name| bare(&right.1, name)).collect();
-                using_join(left, right, &common)
+                using_join(left, right, &common, kind)
             }
             JoinConstraint::None => cross(left, right),
         }
     }
 }
 
-/// The constraint of an inner join; other joins are refused.
-fn inner(operator: &JoinOperator) -> Result<&JoinConstraint> {
-    let outer = |name: &str| {
-        Err(unsupported(
-            format!("{name} JOIN"),
-            "use INNER JOIN; for rows without a partner, UNION ALL them from a table that has them",
-        ))
-    };
-    match operator {
-        JoinOperator::Join(JoinConstraint::None) | JoinOperator::Inner(JoinConstraint::None) => {
-            Err(syntax("JOIN needs a condition").with_hint("say ON ..., USING (...), or CROSS JOIN"))
-        }
-        JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => Ok(constraint),
-        JoinOperator::CrossJoin(constraint @ JoinConstraint::None) => Ok(constraint),
-        JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => outer("LEFT OUTER"),
-        JoinOperator::Right(_) | JoinOperator::RightOuter(_) => outer("RIGHT OUTER"),
-        JoinOperator::FullOuter(_) => outer("FULL OUTER"),
-        other => Err(unsupported(format!("the join {other:?}"), "use JOIN ... ON, USING, NATURAL JOIN or CROSS JOIN")),
-    }
-}
-
-fn inner_join(left: LogicalPlan, right: LogicalPlan, filter: Option<Expr>) -> Result<LogicalPlan> {
-    let (left, right) = (Arc::new(left), Arc::new(right));
-    let nulls = NullEquality::NullEqualsNothing;
-    let join = Join::try_new(left, right, vec![], filter, JoinType::Inner, Constraint::On, nulls, false);
-    Ok(LogicalPlan::Join(join.map_err(from_datafusion)?))
-}
-
 fn cross(left: Relation, right: Relation) -> Result<Relation> {
     let scope = left.1.join(right.1)?;
-    Ok((inner_join(left.0, right.0, None)?, scope))
+    Ok((outer::join(left.0, right.0, None, JoinType::Inner)?, scope))
 }
 
-/// USING (and NATURAL): equal columns, once in `*`, in front; the bare name is the left one.
-fn using_join(left: Relation, right: Relation, names: &[String]) -> Result<Relation> {
+/// USING (and NATURAL): equal columns, once in `*`, in front.
+fn using_join(left: Relation, right: Relation, names: &[String], kind: JoinType) -> Result<Relation> {
     let mut conditions = Vec::with_capacity(names.len());
     let mut merged = Vec::with_capacity(names.len());
     for name in names {
@@ -248,13 +229,23 @@ fn using_join(left: Relation, right: Relation, names: &[String]) -> Result<Relat
         merged.push((l, r));
     }
     let offset = left.1.columns.len();
-    let mut scope = left.1.join(right.1)?;
-    for (_, r) in &merged {
-        scope.columns[offset + r].merged = true;
+    let scope = left.1.join(right.1)?;
+    let plan = outer::join(left.0, right.0, conjunction(conditions), kind)?;
+    let merged: Vec<(usize, usize)> = merged.into_iter().map(|(l, r)| (l, offset + r)).collect();
+    outer::merge(plan, scope, &merged, kind)
+}
+
+/// A scan of columns, under a name.
+pub(super) fn scanned(plan: LogicalPlan, of: &RowType, shown: &str, alias: Option<&TableAlias>) -> Result<Relation> {
+    let mut columns: Vec<Output> = Vec::with_capacity(of.0.len());
+    for column in &of.0 {
+        let place = DfColumn::new(Some(TableReference::bare(shown)), &column.name);
+        columns.push(Output { name: column.name.clone(), column: place, ty: column.ty });
     }
-    let rest = scope.star.iter().copied().filter(|at| !merged.iter().any(|(l, r)| at == l || *at == offset + r));
-    scope.star = merged.iter().map(|(l, _)| *l).chain(rest).collect();
-    Ok((inner_join(left.0, right.0, conjunction(conditions))?, scope))
+    if let Some(alias) = alias {
+        rename(&mut columns, alias)?;
+    }
+    Ok((plan, scope(columns, shown)))
 }
 
 fn scope(columns: Vec<Output>, table: &str) -> Scope {

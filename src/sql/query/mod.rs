@@ -1,12 +1,20 @@
 //! Queries: from the AST to a typed logical plan, through the optimizer's named rules, to the operator graph.
 
+pub(crate) mod explain;
 mod from;
 mod group;
-mod optimize;
-mod scope;
+mod limit;
+pub(crate) mod optimize;
+mod order;
+mod outer;
+pub(crate) mod reads;
+pub(crate) mod scope;
 mod select;
+pub(crate) mod series;
 mod set_operation;
 pub(crate) mod source;
+pub(crate) mod subquery;
+mod windows;
 
 #[cfg(test)]
 mod tests;
@@ -22,10 +30,14 @@ use plan::{Catalog, Graph};
 use zset::{ColumnType, RowType};
 
 use crate::error::{Detail, Result, code, error, from_datafusion, unsupported};
+use crate::expr::host::{Asked, Host};
+use crate::expr::parameter::{self, Parameters};
+use crate::expr::{Typed, bind};
 use crate::statements::identifier;
 use crate::{key, lower};
 
 pub(crate) use scope::Scope;
+pub(crate) use select::refuse_jsonb;
 
 /// A compiled query.
 pub(crate) struct Compiled {
@@ -43,8 +55,8 @@ pub(crate) struct Compiled {
 
 /// Compiles the query of a stream table.
 pub(crate) fn compile(ast: &Ast, catalog: &Catalog) -> Result<Compiled> {
-    let mut planner = Planner { catalog, notices: Vec::new() };
-    let planned = planner.query(ast, &Ctes::default())?;
+    let mut planner = Planner::new(catalog, None);
+    let planned = planner.query(ast)?;
     refuse_duplicates(&planned.columns)?;
     let names: Vec<String> = planned.columns.iter().map(|column| column.name.clone()).collect();
     let plan = optimize::optimize(planned.plan)?;
@@ -53,6 +65,18 @@ pub(crate) fn compile(ast: &Ast, catalog: &Catalog) -> Result<Compiled> {
     let append_only = key::append_only(&lowered, catalog);
     let columns = lowered.nodes[lowered.root().0 as usize].output.clone();
     Ok(Compiled { graph: lower::erase(lowered), columns, key, append_only, notices: planner.notices })
+}
+
+/// Plans a client's query: all that a stream table may have, and all that only a query may have that is asked once.
+/// Parameters without a type get that of their use.
+pub(crate) fn client(ast: &Ast, catalog: &Catalog, parameters: &mut Parameters) -> Result<Planned> {
+    loop {
+        let planned = Planner::new(catalog, Some(&mut *parameters)).query(ast)?;
+        // a type that one use decided may be another for the uses before it
+        if !parameters.learn(&planned.plan)? {
+            return Ok(planned);
+        }
+    }
 }
 
 fn refuse_duplicates(columns: &[Output]) -> Result<()> {
@@ -90,13 +114,67 @@ pub(crate) type Ctes = HashMap<String, Planned>;
 pub(crate) struct Planner<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) notices: Vec<String>,
+    /// Of a client's query.
+    parameters: Option<&'a mut Parameters>,
+    /// The WITH queries in sight.
+    ctes: Ctes,
+    /// The queries around the one that is planned.
+    frames: Vec<subquery::Frame>,
+    frame_count: usize,
 }
 
-impl Planner<'_> {
+impl Host for Planner<'_> {
+    fn note(&mut self, notice: &str) {
+        self.notices.note(notice);
+    }
+
+    fn is_client(&self) -> bool {
+        self.parameters.is_some()
+    }
+
+    fn parameter(&mut self, name: &str) -> Result<Typed> {
+        match &mut self.parameters {
+            Some(parameters) => parameters.bind(name),
+            None => self.notices.parameter(name),
+        }
+    }
+
+    fn outer(&mut self, table: Option<&str>, name: &str) -> Result<Option<Typed>> {
+        self.outer_column(self.frames.len(), table, name)
+    }
+
+    fn now(&mut self) -> Result<Typed> {
+        let ty = ColumnType::TimestampTz(6);
+        Ok(Typed::new(parameter::expr(NOW, Some(ty)), ty))
+    }
+
+    fn subquery(&mut self, scope: &Scope, query: &Ast, asked: Asked, shown: &str) -> Result<Typed> {
+        if !self.is_client() {
+            return Err(bind::subquery(shown));
+        }
+        self.plan_subquery(scope, query, asked).at(query.span())
+    }
+}
+
+/// The name of the placeholder of the view's time.
+pub(crate) const NOW: &str = "now";
+
+impl<'a> Planner<'a> {
+    /// A planner; with parameters it is that of a client's query.
+    pub(crate) fn new(catalog: &'a Catalog, parameters: Option<&'a mut Parameters>) -> Self {
+        Self { catalog, notices: Vec::new(), parameters, ctes: Ctes::default(), frames: Vec::new(), frame_count: 0 }
+    }
+
     /// A query with all its clauses.
-    pub(crate) fn query(&mut self, ast: &Ast, ctes: &Ctes) -> Result<Planned> {
-        refuse_clauses(ast).at(ast.span())?;
-        let mut inner = ctes.clone();
+    pub(crate) fn query(&mut self, ast: &Ast) -> Result<Planned> {
+        refuse_clauses(ast, self.is_client()).at(ast.span())?;
+        let around = self.ctes.clone();
+        let planned = self.with(ast);
+        self.ctes = around;
+        planned
+    }
+
+    fn with(&mut self, ast: &Ast) -> Result<Planned> {
         if let Some(with) = &ast.with {
             if with.recursive {
                 let hint = "write the levels you need as joins";
@@ -112,32 +190,34 @@ impl Planner<'_> {
                     )
                     .at(cte.alias.name.span));
                 }
-                let planned = self.cte(cte, &inner)?;
-                inner.insert(name.clone(), planned);
+                let planned = self.cte(cte)?;
+                self.ctes.insert(name.clone(), planned);
                 names.push(name);
             }
         }
-        self.body(&ast.body, &inner)
+        let order = order::keys(ast.order_by.as_ref())?;
+        let planned = match ast.body.as_ref() {
+            SetExpr::Select(select) => self.select(select, &order)?.finish(None)?,
+            body => {
+                let planned = self.set_operand(body)?.finish(None)?;
+                order::by_columns(planned, &order)?
+            }
+        };
+        self.limited(planned, ast)
     }
 
-    fn cte(&mut self, cte: &Cte, ctes: &Ctes) -> Result<Planned> {
+    fn cte(&mut self, cte: &Cte) -> Result<Planned> {
         if cte.from.is_some() {
             return Err(unsupported("WITH ... FROM", "write WITH name AS (SELECT ...)"));
         }
-        let mut planned = self.query(&cte.query, ctes)?;
+        let mut planned = self.query(&cte.query)?;
         from::rename(&mut planned.columns, &cte.alias)?;
         Ok(planned)
-    }
-
-    /// The body of a query: a SELECT, VALUES, or a set operation.
-    fn body(&mut self, body: &SetExpr, ctes: &Ctes) -> Result<Planned> {
-        let body = self.set_operand(body, ctes)?;
-        body.finish(None)
     }
 }
 
 /// Every clause of a query that is not its WITH or its body.
-fn refuse_clauses(ast: &Ast) -> Result<()> {
+fn refuse_clauses(ast: &Ast, client: bool) -> Result<()> {
     let Ast {
         with: _,
         body: _,
@@ -150,17 +230,20 @@ fn refuse_clauses(ast: &Ast) -> Result<()> {
         format_clause,
         pipe_operators,
     } = ast;
-    if order_by.is_some() && limit_clause.is_none() && fetch.is_none() {
+    if !client && order_by.is_some() && limit_clause.is_none() && fetch.is_none() {
         return Err(unsupported("ORDER BY", "a stream table has no order; sort where you read"));
     }
-    if limit_clause.is_some() || fetch.is_some() {
+    if !client && (limit_clause.is_some() || fetch.is_some()) {
         return Err(unsupported(
             "LIMIT, OFFSET and FETCH",
             "use min or max with GROUP BY for the first or last row, or LIMIT where you read",
         ));
     }
     if !locks.is_empty() || for_clause.is_some() {
-        return Err(unsupported("FOR UPDATE and its like", "leave it out: a stream table locks nothing"));
+        return Err(unsupported(
+            "FOR UPDATE and its like",
+            "leave it out: nothing is locked here, and readers never wait",
+        ));
     }
     if settings.is_some() || format_clause.is_some() || !pipe_operators.is_empty() {
         return Err(unsupported("SETTINGS, FORMAT and |>", "write plain SQL"));

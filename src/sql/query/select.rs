@@ -4,73 +4,122 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr as Ast, GroupByExpr, ObjectName, Select, SelectItem, SelectItemQualifiedWildcardKind, Spanned,
-    Value, WildcardAdditionalOptions,
+    Distinct, Expr as Ast, GroupByExpr, NamedWindowDefinition, ObjectName, OrderByExpr, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, Spanned, Value, WildcardAdditionalOptions,
 };
 
+use super::order::{Key, OrderKey, Rows};
 use super::scope::Scope;
 use super::set_operation::Body;
-use super::{Ctes, Planner, group};
+use super::{Planner, group, windows};
 use crate::error::{Detail, Result, code, error, from_datafusion, syntax, unsupported};
 use crate::expr::bind::Binder;
+use crate::expr::host::Host;
 use crate::expr::{Typed, cast, names};
 use crate::statements::{identifier, object_name};
 
 /// An item of the SELECT list: its expression, if it was written as one, typed, and its name.
-struct Item<'a> {
+pub(super) struct Item<'a> {
     ast: Option<&'a Ast>,
-    typed: Typed,
-    name: String,
+    pub(super) typed: Typed,
+    pub(super) name: String,
 }
 
 impl Planner<'_> {
-    /// A SELECT.
-    pub(crate) fn select(&mut self, select: &Select, ctes: &Ctes) -> Result<Body> {
-        refuse_clauses(select).at(select.select_token.0.span)?;
-        let distinct = match &select.distinct {
-            None | Some(Distinct::All) => false,
-            Some(Distinct::Distinct) => true,
-            Some(Distinct::On(_)) => {
-                let hint = "use GROUP BY with min or max, joined with the table for the other columns";
-                return Err(unsupported("DISTINCT ON", hint).at(select.select_token.0.span));
-            }
-        };
-        let (mut plan, scope) = self.from(&select.from, ctes)?;
+    /// A SELECT, in an order.
+    pub(crate) fn select(&mut self, select: &Select, order: &[&OrderByExpr]) -> Result<Body> {
+        refuse_clauses(select, self.is_client()).at(select.select_token.0.span)?;
+        let windows = select.named_window.as_slice();
+        let (mut plan, scope) = self.from(&select.from)?;
         if let Some(condition) = &select.selection {
-            let condition = self.binder(&scope, "WHERE", false).condition(condition)?;
+            let condition = Binder::new(&scope, "WHERE", self).condition(condition)?;
             plan = filter(plan, condition.expr)?;
         }
-        let items = self.items(&select.projection, &scope)?;
+        let items = self.items(&select.projection, &scope, windows)?;
+        let rows = self.rows_of(select, &items, &scope)?;
+        let mut order = self.order(order, &items, &scope, windows)?;
+        if matches!(rows, Rows::Once) && order.iter().any(|key| matches!(key.key, Key::Beside(_))) {
+            return Err(error(
+                code::INVALID_COLUMN_REFERENCE,
+                "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+            ));
+        }
         let keys = self.group_by(&select.group_by, &items, &scope)?;
         let having = match &select.having {
             None => None,
-            Some(ast) => Some(self.binder(&scope, "HAVING", true).condition(ast)?),
+            Some(ast) => Some(self.grouped(&scope, "HAVING", None).condition(ast)?),
         };
-        let list: Vec<(Typed, String)> = items.into_iter().map(|item| (item.typed, item.name)).collect();
+        let mut rows = rows;
+        let mut list: Vec<(Typed, String)> = items.into_iter().map(|item| (item.typed, item.name)).collect();
+        let width = list.len();
+        // what is beside the items goes through the groups and the windows with them
+        let mut beside: Vec<&mut Typed> = beside(&mut order, &mut rows);
+        list.extend(beside.iter().map(|typed| ((**typed).clone(), String::new())));
         let aggregates =
             list.iter().map(|(typed, _)| typed).chain(&having).any(|typed| group::has_aggregate(&typed.expr));
-        let (plan, list) = if aggregates || having.is_some() || !keys.is_empty() {
+        let (mut plan, mut list) = if aggregates || having.is_some() || !keys.is_empty() {
             group::group(plan, &scope, keys, list, having)?
         } else {
             (plan, list)
         };
-        Ok(Body::Select { input: plan, items: list, distinct })
+        if self.is_client() {
+            let mut expressions: Vec<Expr> = list.iter().map(|(typed, _)| typed.expr.clone()).collect();
+            plan = windows::computed(plan, &mut expressions)?;
+            for ((typed, _), expr) in list.iter_mut().zip(expressions) {
+                typed.expr = expr;
+            }
+        }
+        for (place, (typed, _)) in beside.iter_mut().zip(list.drain(width..)) {
+            **place = typed;
+        }
+        Ok(Body::Select { input: plan, items: list, rows, order })
     }
 
-    fn binder<'s>(&'s mut self, scope: &'s Scope, clause: &'static str, aggregates: bool) -> Binder<'s> {
-        Binder { scope, clause, aggregates, notices: &mut self.notices }
+    /// How often equal rows count.
+    fn rows_of(&mut self, select: &Select, items: &[Item], scope: &Scope) -> Result<Rows> {
+        match &select.distinct {
+            None | Some(Distinct::All) => Ok(Rows::All),
+            Some(Distinct::Distinct) => Ok(Rows::Once),
+            Some(Distinct::On(keys)) if self.is_client() => {
+                let mut all = Vec::with_capacity(keys.len());
+                for ast in keys {
+                    let key = self.key(ast, items, scope, &select.named_window, "DISTINCT ON").at(ast.span())?;
+                    all.push(key);
+                }
+                Ok(Rows::FirstOf(all))
+            }
+            Some(Distinct::On(_)) => {
+                let hint = "use GROUP BY with min or max, joined with the table for the other columns";
+                Err(unsupported("DISTINCT ON", hint).at(select.select_token.0.span))
+            }
+        }
     }
 
-    fn items<'a>(&mut self, projection: &'a [SelectItem], scope: &Scope) -> Result<Vec<Item<'a>>> {
+    /// A binder of expressions over groups.
+    fn grouped<'s>(
+        &'s mut self,
+        scope: &'s Scope,
+        clause: &'static str,
+        windows: Option<&'s [NamedWindowDefinition]>,
+    ) -> Binder<'s> {
+        Binder { scope, clause, aggregates: true, windows, host: self }
+    }
+
+    fn items<'a>(
+        &mut self,
+        projection: &'a [SelectItem],
+        scope: &Scope,
+        windows: &[NamedWindowDefinition],
+    ) -> Result<Vec<Item<'a>>> {
         let mut items = Vec::with_capacity(projection.len());
         for item in projection {
             match item {
                 SelectItem::UnnamedExpr(ast) => {
-                    let typed = self.binder(scope, "SELECT", true).bind(ast)?;
+                    let typed = self.grouped(scope, "SELECT", Some(windows)).bind(ast)?;
                     items.push(Item { ast: Some(ast), typed, name: names::column_name(ast) });
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
-                    let typed = self.binder(scope, "SELECT", true).bind(expr)?;
+                    let typed = self.grouped(scope, "SELECT", Some(windows)).bind(expr)?;
                     items.push(Item { ast: Some(expr), typed, name: identifier(alias) });
                 }
                 SelectItem::Wildcard(options) => {
@@ -119,7 +168,9 @@ impl Planner<'_> {
     }
 
     fn group_key(&mut self, ast: &Ast, items: &[Item], scope: &Scope) -> Result<Typed> {
-        if let Ast::Value(value) = ast {
+        if let Ast::Value(value) = ast
+            && !matches!(value.value, Value::Placeholder(_))
+        {
             let Value::Number(digits, _) = &value.value else {
                 return Err(syntax("non-integer constant in GROUP BY").with_hint("name a column or its position"));
             };
@@ -147,8 +198,22 @@ impl Planner<'_> {
                 }
             }
         }
-        self.binder(scope, "GROUP BY", true).bind(ast)
+        self.grouped(scope, "GROUP BY", None).bind(ast)
     }
+}
+
+/// The expressions of keys that are no items.
+fn beside<'k>(order: &'k mut [OrderKey], rows: &'k mut Rows) -> Vec<&'k mut Typed> {
+    let mut all: Vec<&mut Key> = order.iter_mut().map(|key| &mut key.key).collect();
+    if let Rows::FirstOf(keys) = rows {
+        all.extend(keys.iter_mut());
+    }
+    all.into_iter()
+        .filter_map(|key| match key {
+            Key::Beside(typed) => Some(typed),
+            Key::Item(_) => None,
+        })
+        .collect()
 }
 
 fn column(scope: &Scope, at: usize) -> Item<'static> {
@@ -204,9 +269,9 @@ pub(crate) fn filter(plan: LogicalPlan, condition: Expr) -> Result<LogicalPlan> 
 }
 
 /// Every clause of a SELECT that is not planned.
-fn refuse_clauses(select: &Select) -> Result<()> {
+fn refuse_clauses(select: &Select, client: bool) -> Result<()> {
     let plainly = "write SELECT ... FROM ... WHERE ... GROUP BY ... HAVING ...";
-    if !select.named_window.is_empty() || select.qualify.is_some() {
+    if (!select.named_window.is_empty() && !client) || select.qualify.is_some() {
         return Err(unsupported("WINDOW and QUALIFY", "use GROUP BY, or join the table with its own aggregate"));
     }
     if select.into.is_some() {
@@ -229,7 +294,7 @@ fn refuse_clauses(select: &Select) -> Result<()> {
     match others.iter().find(|(there, _)| *there) {
         Some((_, name)) => Err(unsupported(*name, plainly)),
         None if select.projection.is_empty() => {
-            Err(syntax("SELECT without columns").with_hint("a stream table needs at least one column"))
+            Err(syntax("SELECT without columns").with_hint("write the columns you want behind SELECT"))
         }
         None => Ok(()),
     }

@@ -5,7 +5,7 @@ use plan::{Catalog, Options, SinkConnector, SinkDef, SinkEnvelope, SinkId, Table
 use zset::Epoch;
 
 use super::cursor::Cursor;
-use super::{create_table, exists, options, planned};
+use super::{exists, options, planned, source};
 use crate::error::{Detail, Result, code, error, syntax, unsupported};
 use crate::text;
 
@@ -22,12 +22,16 @@ pub(crate) fn plan(cursor: &mut Cursor, catalog: &Catalog) -> Result<Planned> {
     let input = cursor.name()?;
     let options = options::with(cursor, options::sink_options(), "a sink")?;
     cursor.end()?;
-    if let Some(there) = exists(cursor, catalog, &name, if_not_exists)? {
+    if let Some(there) = exists(cursor, catalog, &name, None, if_not_exists)? {
         return Ok(there);
     }
     let table = catalog.table_named(&input).ok_or_else(|| missing(catalog, &input)).at(span)?;
     if matches!(&table.kind, TableKind::Source(source) if !source.stored) {
-        return Err(unsupported(format!("a sink from the source {input}"), "make a stream table over it").at(span));
+        return Err(unsupported(
+            format!("a sink from the source {input}"),
+            "a source keeps no rows that the sink could begin with: make a stream table over it, and the sink from that",
+        )
+        .at(span));
     }
     let mut def = sink(&name, table, options)?;
     def.id = SinkId(catalog.next_id());
@@ -43,28 +47,96 @@ fn missing(catalog: &Catalog, name: &str) -> StatementError {
     error(code::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")).with_hint(hint)
 }
 
+/// The connectors, for messages.
+const CONNECTORS: &str = "the connectors of sinks are kafka, log, postgres, file, stdout, blackhole";
+
 fn connector(options: &Options) -> Result<SinkConnector> {
     match options.get("connector") {
         Some("kafka" | "log") => Ok(SinkConnector::Log),
+        Some("postgres") => Ok(SinkConnector::Postgres),
+        Some("file") => Ok(SinkConnector::File),
         Some("stdout") => Ok(SinkConnector::Stdout),
         Some("blackhole") => Ok(SinkConnector::Blackhole),
-        Some(other @ ("postgres" | "file" | "http" | "s3")) => Err(unsupported(
-            format!("connector = '{other}' for a sink"),
-            "the connectors of sinks are kafka, log, stdout, blackhole",
-        )),
-        Some(other) => {
-            Err(options::invalid("connector", other)
-                .with_hint("the connectors of sinks are kafka, log, stdout, blackhole"))
+        Some(other @ ("http" | "s3" | "mysql" | "jdbc")) => {
+            Err(unsupported(format!("connector = '{other}' for a sink"), CONNECTORS))
         }
-        None => Err(syntax("a sink needs a connector")
-            .with_hint("say WITH (connector = 'kafka', 'log', 'stdout' or 'blackhole', ...)")),
+        Some(other) => Err(options::invalid("connector", other).with_hint(CONNECTORS)),
+        None => {
+            Err(syntax("a sink needs a connector").with_hint(format!("say WITH (connector = ..., ...); {CONNECTORS}")))
+        }
+    }
+}
+
+/// Options that only some connectors have.
+fn of_connector(connector: SinkConnector, options: &Options) -> Result<()> {
+    use SinkConnector as C;
+    let of: [(&[&str], &[C], &str); 5] = [
+        (&["topic", "partitions", "replication"], &[C::Log], "'kafka' and 'log'"),
+        (&["brokers"], &[C::Log], "'kafka'"),
+        (&["path"], &[C::File], "'file'"),
+        (&["url", "table", "password_file", "password_env"], &[C::Postgres], "'postgres'"),
+        (&["outbox_rows_max"], &[C::Postgres], "'postgres'"),
+    ];
+    for (names, connectors, shown) in of {
+        if let Some(name) = names.iter().find(|name| options.get(name).is_some() && !connectors.contains(&connector)) {
+            let given = options.get("connector").unwrap_or_default();
+            return Err(syntax(format!("option \"{name}\" is of connector {shown}, not of '{given}'"))
+                .with_hint("leave it out"));
+        }
+    }
+    Ok(())
+}
+
+/// What a sink into a database needs.
+fn postgres(table: &TableDef, options: &Options) -> Result<()> {
+    if table.key.is_empty() {
+        return Err(error(
+            code::INVALID_TABLE_DEFINITION,
+            format!("connector = 'postgres' needs a key, and \"{}\" has none", table.name),
+        )
+        .with_hint(ADD_A_KEY));
+    }
+    let needed = |name: &str, example: &str| match options.get(name) {
+        Some(value) if !value.trim().is_empty() => Ok(value.to_string()),
+        _ => Err(syntax(format!("connector = 'postgres' needs the option \"{name}\"")).with_hint(example.to_string())),
+    };
+    let url = needed("url", "say url = 'postgres://user@host:5432/database'")?;
+    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        // not the value: it may hold a password
+        return Err(error(code::INVALID_PARAMETER, "invalid value for option \"url\"")
+            .with_hint("it is 'postgres://user@host:5432/database'"));
+    }
+    needed("table", "say table = 'schema.table'")?;
+    if options.get("password_file").is_some() && options.get("password_env").is_some() {
+        return Err(syntax("options \"password_file\" and \"password_env\" exclude each other")
+            .with_hint("leave one of them out"));
+    }
+    if options.get("format").is_some() {
+        return Err(syntax("option \"format\" is not of connector 'postgres'")
+            .with_hint("leave it out: the columns are written as columns"));
+    }
+    match options.get("envelope") {
+        None | Some("upsert") => Ok(()),
+        Some(other) => {
+            Err(options::invalid("envelope", other).with_hint("into a table rows are upserted: leave it out"))
+        }
     }
 }
 
 fn sink(name: &str, table: &TableDef, options: Options) -> Result<SinkDef> {
     let connector = connector(&options)?;
+    of_connector(connector, &options)?;
+    if connector == SinkConnector::Postgres {
+        postgres(table, &options)?;
+    }
+    if connector == SinkConnector::File && options.get("path").is_none_or(str::is_empty) {
+        return Err(
+            syntax(format!("sink \"{name}\" needs a path")).with_hint("say WITH (..., path = 'out/orders.jsonl')")
+        );
+    }
+    options::count(&options, "outbox_rows_max", u32::MAX)?;
     let topic = topic(name, connector, &options)?;
-    create_table::format(&options)?;
+    source::format(&options)?;
     let envelope = envelope(table, &options)?;
     let key = key(table, envelope, &options)?;
     let tombstones = options::boolean(&options, "tombstones")?;
@@ -97,13 +169,11 @@ fn topic(name: &str, connector: SinkConnector, options: &Options) -> Result<Stri
         let missing = || syntax(format!("sink \"{name}\" needs a topic")).with_hint("say WITH (..., topic = 'name')");
         return options::topic(options, "topic")?.ok_or_else(missing);
     }
-    let of_topics = ["topic", "brokers", "partitions", "replication"];
-    match of_topics.iter().find(|name| options.get(name).is_some()) {
-        Some(option) => Err(syntax(format!("option \"{option}\" is of connectors 'kafka' and 'log'"))
-            .with_hint("leave it out: this connector writes no topic")),
-        None => Ok(String::new()),
-    }
+    Ok(String::new())
 }
+
+const ADD_A_KEY: &str = "add GROUP BY or SELECT DISTINCT to its query, or project all columns of its inputs' keys (a table's \
+                         PRIMARY KEY, a GROUP BY's columns)";
 
 /// The envelope: as given, else upsert for keyed tables, append for keyless append-only ones, debezium for the rest.
 fn envelope(table: &TableDef, options: &Options) -> Result<SinkEnvelope> {
@@ -117,10 +187,7 @@ fn envelope(table: &TableDef, options: &Options) -> Result<SinkEnvelope> {
             code::INVALID_TABLE_DEFINITION,
             format!("envelope = 'upsert' needs a key, and \"{}\" has none", table.name),
         )
-        .with_hint(
-            "add GROUP BY or SELECT DISTINCT to its query, or project all columns of its inputs' keys (a source's \
-             PRIMARY KEY, a GROUP BY's columns); or use envelope = 'debezium'",
-        )),
+        .with_hint(format!("{ADD_A_KEY}; or use envelope = 'debezium'"))),
         "append" if !table.append_only() => Err(error(
             code::INVALID_TABLE_DEFINITION,
             format!(

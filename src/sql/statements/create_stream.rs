@@ -33,12 +33,16 @@ pub(crate) fn plan(cursor: &mut Cursor, catalog: &Catalog) -> Result<Planned> {
     }
     cursor.end()?;
     let compiled = query::compile(&ast, catalog)?;
-    if let Some(there) = exists(cursor, catalog, &name, if_not_exists)? {
+    if let Some(there) = exists(cursor, catalog, &name, None, if_not_exists)? {
         return Ok(there);
     }
+    let inputs = compiled.graph.tables();
+    let input_columns = inputs.iter().filter_map(|id| catalog.table(*id)).map(|table| table.columns.clone()).collect();
     let stream = StreamDef {
         query: definition,
-        inputs: compiled.graph.tables(),
+        inputs,
+        input_columns,
+        input_positions: Vec::new(),
         fingerprint: compiled.graph.fingerprint(),
         append_only: compiled.append_only,
     };

@@ -1,4 +1,4 @@
-//! DROP TABLE | STREAM TABLE | MATERIALIZED VIEW | SINK [IF EXISTS] name [CASCADE | RESTRICT].
+//! DROP TABLE | SOURCE | STREAM TABLE | MATERIALIZED VIEW | SINK [IF EXISTS] name [CASCADE | RESTRICT].
 
 use dataflow::{Action, Planned};
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -11,6 +11,7 @@ use crate::error::{Detail, Result, code, error, unsupported};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Table,
+    Source,
     Stream,
     Sink,
 }
@@ -19,6 +20,7 @@ impl Kind {
     fn article(self) -> &'static str {
         match self {
             Self::Table => "a table",
+            Self::Source => "a source",
             Self::Stream => "a stream table",
             Self::Sink => "a sink",
         }
@@ -27,6 +29,7 @@ impl Kind {
     fn statement(self) -> &'static str {
         match self {
             Self::Table => "DROP TABLE",
+            Self::Source => "DROP SOURCE",
             Self::Stream => "DROP STREAM TABLE",
             Self::Sink => "DROP SINK",
         }
@@ -40,11 +43,13 @@ pub(crate) fn plan(cursor: &mut Cursor, catalog: &Catalog) -> Result<Planned> {
         Kind::Stream
     } else if cursor.eat(&["TABLE"]) {
         Kind::Table
+    } else if cursor.eat(&["SOURCE"]) {
+        Kind::Source
     } else if cursor.eat(&["SINK"]) {
         Kind::Sink
     } else {
         let what = cursor.peek_word().unwrap_or_default();
-        let hint = "DROP TABLE, DROP STREAM TABLE (or MATERIALIZED VIEW) and DROP SINK are";
+        let hint = "the statements are DROP TABLE, DROP SOURCE, DROP STREAM TABLE (or MATERIALIZED VIEW) and DROP SINK";
         return Err(unsupported(format!("DROP {what}"), hint).at(span));
     };
     let if_exists = cursor.eat(&["IF", "EXISTS"]);
@@ -60,8 +65,9 @@ pub(crate) fn plan(cursor: &mut Cursor, catalog: &Catalog) -> Result<Planned> {
     cursor.end()?;
     let is = catalog
         .table_named(&name)
-        .map(|table| match table.kind {
-            TableKind::Source(_) => Kind::Table,
+        .map(|table| match &table.kind {
+            TableKind::Source(source) if source.stored => Kind::Table,
+            TableKind::Source(_) => Kind::Source,
             TableKind::Stream(_) => Kind::Stream,
         })
         .or_else(|| catalog.sink_named(&name).map(|_| Kind::Sink));

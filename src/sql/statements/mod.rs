@@ -1,30 +1,41 @@
 //! The statements: one a file. Each reads its tokens, checks against the catalog, and gives an action.
 
+mod alter;
+mod assign;
+mod clock;
+mod columns;
+mod constraint;
 mod create_sink;
+mod create_source;
 mod create_stream;
 mod create_table;
 mod cursor;
 mod drop;
+mod include;
 mod options;
+pub(crate) mod session;
 mod set;
-mod show;
+pub(crate) mod show;
+mod source;
+pub(crate) mod value;
+pub(crate) mod write;
 
 #[cfg(test)]
 mod tests;
 
 use dataflow::{Action, Planned};
-use plan::Catalog;
+use plan::{Catalog, TableDef};
 
 use crate::error::{Detail, Result, code, error, syntax, unsupported};
 use crate::text;
-use cursor::Cursor;
 
-pub(crate) use cursor::{identifier, object_name};
+pub(crate) use cursor::{Cursor, identifier, object_name};
 
-pub use options::{sink_options, source_options};
+pub use options::{own_options, sink_options, source_options};
 
-const STATEMENTS: &str = "the statements are CREATE TABLE, CREATE STREAM TABLE (or MATERIALIZED VIEW), CREATE SINK, DROP, \
-                          SET, SHOW TABLES, SHOW STREAM TABLES, SHOW SOURCES, SHOW SINKS, SHOW STATE";
+const STATEMENTS: &str = "the statements are CREATE TABLE, CREATE SOURCE, CREATE STREAM TABLE (or MATERIALIZED VIEW), CREATE \
+                          SINK, ALTER TABLE, DROP, SET, SHOW TABLES, SHOW STREAM TABLES, SHOW SOURCES, SHOW SINKS, SHOW \
+                          STATE, SHOW JOBS; and of clients SELECT, INSERT, UPDATE, DELETE, TRUNCATE, EXPLAIN";
 
 /// Plans one statement.
 pub(crate) fn plan(statement: &str, catalog: &Catalog) -> Result<Planned> {
@@ -34,6 +45,8 @@ pub(crate) fn plan(statement: &str, catalog: &Catalog) -> Result<Planned> {
         create(&mut cursor, catalog)
     } else if cursor.eat(&["DROP"]) {
         drop::plan(&mut cursor, catalog)
+    } else if cursor.eat(&["ALTER"]) {
+        alter::plan(&mut cursor, catalog)
     } else if cursor.eat(&["SET"]) {
         set::plan(&mut cursor)
     } else if cursor.eat(&["SHOW"]) {
@@ -46,19 +59,20 @@ pub(crate) fn plan(statement: &str, catalog: &Catalog) -> Result<Planned> {
     planned.at(start)
 }
 
-/// A statement that is not one of ours, refused by its first words.
+/// A statement that does not change the catalog, refused by its first words.
 fn other(cursor: &mut Cursor) -> dataflow::StatementError {
     let word = cursor.peek_word().unwrap_or_default();
     let span = cursor.span();
     let refused = match word.as_str() {
-        "SELECT" | "VALUES" | "WITH" | "TABLE" => unsupported(
-            format!("{word} as a statement"),
-            "keep its answer as a table instead: CREATE STREAM TABLE v AS ...",
+        "SELECT" | "VALUES" | "WITH" | "TABLE" | "EXPLAIN" => unsupported(
+            format!("{word} here"),
+            "ask it as a client, with psql; to keep its answer up to date: CREATE STREAM TABLE v AS ...",
         ),
-        "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "TRUNCATE" | "COPY" => {
-            unsupported(word, "rows come in by the table's topic: write them there (millstream topic write T)")
-        }
-        "ALTER" => unsupported(word, "drop the object and create it anew"),
+        "INSERT" | "UPDATE" | "DELETE" | "TRUNCATE" => unsupported(
+            format!("{word} here"),
+            "write rows as a client, with psql; those of a table with a connector go to its topic (millstream topic write)",
+        ),
+        "MERGE" | "COPY" => unsupported(word, "write INSERT, UPDATE and DELETE as a client, with psql"),
         "" => return syntax(format!("syntax error at or near \"{}\"", cursor.peek_text())).at(span),
         _ => unsupported(format!("the statement {word}"), STATEMENTS),
     };
@@ -80,12 +94,14 @@ fn create(cursor: &mut Cursor, catalog: &Catalog) -> Result<Planned> {
     if cursor.eat(&["TABLE"]) {
         return create_table::plan(cursor, catalog);
     }
+    if cursor.eat(&["SOURCE"]) {
+        return create_source::plan(cursor, catalog);
+    }
     if cursor.eat(&["SINK"]) {
         return create_sink::plan(cursor, catalog);
     }
     let what = cursor.peek_word().unwrap_or_default();
     let hint = match what.as_str() {
-        "SOURCE" => "use CREATE TABLE, which keeps the rows, with the same options",
         "VIEW" => "use CREATE STREAM TABLE v AS ...",
         "TEMP" | "TEMPORARY" | "UNLOGGED" => "use CREATE TABLE or CREATE STREAM TABLE",
         "INDEX" | "UNIQUE" => "stream tables index themselves by their keys",
@@ -94,13 +110,22 @@ fn create(cursor: &mut Cursor, catalog: &Catalog) -> Result<Planned> {
     Err(unsupported(format!("CREATE {what}"), hint).at(span))
 }
 
-/// The answer to a CREATE of a name that is taken; `None` if it is free.
-fn exists(cursor: &Cursor, catalog: &Catalog, name: &str, if_not_exists: bool) -> Result<Option<Planned>> {
-    let stored =
-        catalog.table_named(name).map(|table| &table.sql).or_else(|| catalog.sink_named(name).map(|sink| &sink.sql));
+/// The answer to a CREATE of a name that is taken; `None` if it is free. `new` is what it would make: after an ALTER TABLE
+/// the text of a definition differs from the one that made it.
+fn exists(
+    cursor: &Cursor,
+    catalog: &Catalog,
+    name: &str,
+    new: Option<&TableDef>,
+    if_not_exists: bool,
+) -> Result<Option<Planned>> {
+    let table = catalog.table_named(name);
+    let stored = table.map(|table| &table.sql).or_else(|| catalog.sink_named(name).map(|sink| &sink.sql));
     let Some(stored) = stored else { return Ok(None) };
+    let same = text::same_definition(stored, cursor.text())
+        || table.zip(new).is_some_and(|(there, new)| is_same_own_table(there, new));
     let mut notices = Vec::new();
-    if !text::same_definition(stored, cursor.text()) {
+    if !same {
         if !if_not_exists {
             return Err(error(
                 code::DUPLICATE_TABLE,
@@ -115,6 +140,13 @@ fn exists(cursor: &Cursor, catalog: &Catalog, name: &str, if_not_exists: bool) -
         notices.push(format!("relation \"{name}\" already exists, skipping"));
     }
     Ok(Some(Planned { action: Action::Exists { name: name.to_string() }, notices }))
+}
+
+/// Whether two definitions of tables of our own say the same, whatever their texts are.
+fn is_same_own_table(one: &TableDef, other: &TableDef) -> bool {
+    let (Some(a), Some(b)) = (one.source(), other.source()) else { return false };
+    let (Some(own), Some(other_own)) = (&a.own, &b.own) else { return false };
+    (&one.columns, &one.key, own, &a.options) == (&other.columns, &other.key, other_own, &b.options)
 }
 
 /// An action without notices.

@@ -8,11 +8,16 @@ use plan::Options;
 use super::cursor::Cursor;
 use crate::error::{Detail, Result, code, error, syntax};
 
-/// The options of CREATE TABLE with a connector.
+/// How the names of librdkafka's own properties begin.
+pub(crate) const KAFKA: &str = "kafka.";
+
+/// The options of CREATE TABLE and CREATE SOURCE with a connector. `kafka.*` stands for any property of librdkafka.
 pub fn source_options() -> &'static [&'static str] {
     &[
         "connector",
         "topic",
+        "path",
+        "follow",
         "dlq_topic",
         "brokers",
         "format",
@@ -23,12 +28,34 @@ pub fn source_options() -> &'static [&'static str] {
         "decimal_handling_mode",
         "time_precision_mode",
         "binary_handling_mode",
+        "kafka.*",
     ]
+}
+
+/// The options of CREATE TABLE without a connector: a table of our own.
+pub fn own_options() -> &'static [&'static str] {
+    &["topic", "dlq_topic", "partitions"]
 }
 
 /// The options of CREATE SINK.
 pub fn sink_options() -> &'static [&'static str] {
-    &["connector", "topic", "brokers", "format", "envelope", "key", "tombstones", "partitions", "replication"]
+    &[
+        "connector",
+        "topic",
+        "brokers",
+        "format",
+        "envelope",
+        "key",
+        "tombstones",
+        "partitions",
+        "replication",
+        "path",
+        "url",
+        "table",
+        "password_file",
+        "password_env",
+        "outbox_rows_max",
+    ]
 }
 
 /// Reads `WITH ( ... )` if it is next; nothing otherwise. Names not in `allowed` are refused.
@@ -43,8 +70,9 @@ pub(crate) fn with(cursor: &mut Cursor, allowed: &[&str], what: &str) -> Result<
     }
     loop {
         let span = cursor.span();
-        let name = cursor.identifier()?.to_lowercase();
-        if !allowed.contains(&name.as_str()) {
+        let name = name(cursor)?;
+        let property = name.starts_with(KAFKA) && name.len() > KAFKA.len() && allowed.contains(&"kafka.*");
+        if !property && !allowed.contains(&name.as_str()) {
             return Err(unknown(&name, allowed, what).at(span));
         }
         cursor.expect_token(&Token::Eq)?;
@@ -59,7 +87,22 @@ pub(crate) fn with(cursor: &mut Cursor, allowed: &[&str], what: &str) -> Result<
     }
 }
 
+/// A name, of several words with points between where it is a property: `kafka.sasl.mechanisms`.
+fn name(cursor: &mut Cursor) -> Result<String> {
+    let mut name = cursor.identifier()?.to_lowercase();
+    while cursor.eat_token(&Token::Period) {
+        name.push('.');
+        name.push_str(&cursor.identifier()?.to_lowercase());
+    }
+    Ok(name)
+}
+
 fn unknown(name: &str, allowed: &[&str], what: &str) -> dataflow::StatementError {
+    if name.starts_with(KAFKA) && allowed.contains(&"topic") {
+        return syntax(format!("option \"{name}\" cannot be set for {what}")).with_hint(
+            "the pipeline writes all topics by one producer: give its properties when it starts, with --kafka-property",
+        );
+    }
     let hint = match allowed {
         [] => format!("{what} has no options yet; leave WITH out"),
         allowed => format!("the options of {what} are {}", allowed.join(", ")),

@@ -18,9 +18,11 @@ enum Allowed {
 fn setting(name: &str) -> Option<Allowed> {
     Some(match name {
         "application_name" | "client_min_messages" | "extra_float_digits" | "search_path" => Allowed::Any,
-        "client_encoding" | "names" => Allowed::Only(&["utf8", "utf-8", "unicode"]),
+        "client_encoding" => Allowed::Only(&["utf8", "utf-8", "unicode", "default"]),
         "timezone" => Allowed::Only(&["utc", "gmt", "etc/utc", "z", "0", "default"]),
-        "datestyle" => Allowed::Only(&["iso", "iso, mdy", "iso,mdy", "iso, dmy", "iso, ymd", "default"]),
+        "datestyle" => {
+            Allowed::Only(&["iso", "iso, mdy", "iso,mdy", "iso, dmy", "iso, ymd", "iso,dmy", "iso,ymd", "default"])
+        }
         "intervalstyle" => Allowed::Only(&["postgres", "default"]),
         "bytea_output" => Allowed::Only(&["hex", "default"]),
         "standard_conforming_strings" => Allowed::Only(&["on", "true", "1", "default"]),
@@ -36,28 +38,46 @@ pub(crate) fn plan(cursor: &mut Cursor) -> Result<Planned> {
     if cursor.peek_word().as_deref() == Some("LOCAL") {
         return Err(unsupported("SET LOCAL", "use SET").at(cursor.span()));
     }
-    cursor.eat(&["SESSION"]);
     let span = cursor.span();
-    let name = if cursor.eat(&["TIME", "ZONE"]) {
-        "timezone".to_string()
-    } else {
-        let name = cursor.identifier()?.to_lowercase();
-        if name != "names" && !cursor.eat(&["TO"]) {
-            cursor.expect_token(&Token::Eq)?;
-        }
-        name
-    };
-    let value = value(cursor)?;
-    cursor.end()?;
-    match setting(&name) {
-        None => Err(error(code::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""))
+    let (name, value) = read(cursor)?;
+    if setting(&name).is_none() {
+        return Err(error(code::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""))
             .with_hint("options of a table, stream table or sink are given in its WITH clause")
-            .at(span)),
+            .at(span));
+    }
+    match setting(&name) {
         Some(Allowed::Only(values)) if !values.contains(&value.to_lowercase().as_str()) => {
             Err(unsupported(format!("SET {name} = '{value}'"), format!("the value is {}", values[0])).at(span))
         }
-        Some(_) => Ok(planned(Action::Set { name, value })),
+        _ => Ok(planned(Action::Set { name, value })),
     }
+}
+
+/// `[SESSION] name = value`, `TIME ZONE value`, to the end.
+pub(super) fn read(cursor: &mut Cursor) -> Result<(String, String)> {
+    cursor.eat(&["SESSION"]);
+    let name = if cursor.eat(&["TIME", "ZONE"]) {
+        "timezone".to_string()
+    } else {
+        let name = name(cursor)?;
+        if name != "names" && !cursor.eat(&["TO"]) {
+            cursor.expect_token(&Token::Eq)?;
+        }
+        if name == "names" { "client_encoding".to_string() } else { name }
+    };
+    let value = value(cursor)?;
+    cursor.end()?;
+    Ok((name, value))
+}
+
+/// The name of a setting: `search_path`, `my.setting`.
+pub(super) fn name(cursor: &mut Cursor) -> Result<String> {
+    let mut name = cursor.identifier()?.to_lowercase();
+    while cursor.eat_token(&Token::Period) {
+        name.push('.');
+        name.push_str(&cursor.identifier()?.to_lowercase());
+    }
+    Ok(name)
 }
 
 /// The rest of the statement: one value or several with commas.

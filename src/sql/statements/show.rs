@@ -1,4 +1,4 @@
-//! SHOW TABLES | STREAM TABLES | MATERIALIZED VIEWS | SOURCES | SINKS | STATE.
+//! SHOW TABLES | STREAM TABLES | MATERIALIZED VIEWS | SOURCES | SINKS | STATE | JOBS.
 
 use dataflow::{Action, Planned, Show};
 
@@ -9,20 +9,25 @@ use crate::error::{Detail, Result, unsupported};
 /// Plans it; the cursor is behind SHOW.
 pub(crate) fn plan(cursor: &mut Cursor) -> Result<Planned> {
     let span = cursor.span();
-    let show = if cursor.eat(&["TABLES"]) {
-        Show::Tables
-    } else if cursor.eat(&["STREAM", "TABLES"]) || cursor.eat(&["MATERIALIZED", "VIEWS"]) {
-        Show::StreamTables
-    } else if cursor.eat(&["SOURCES"]) {
-        Show::Sources
-    } else if cursor.eat(&["SINKS"]) {
-        Show::Sinks
-    } else if cursor.eat(&["STATE"]) {
-        Show::State
-    } else {
-        let hint = "SHOW TABLES, SHOW STREAM TABLES, SHOW SOURCES, SHOW SINKS and SHOW STATE are";
-        return Err(unsupported(format!("SHOW {}", cursor.peek_text()), hint).at(span));
+    let Some(show) = ours(cursor) else {
+        let hint = "ours are SHOW TABLES, SHOW STREAM TABLES, SHOW SOURCES, SHOW SINKS, SHOW STATE and SHOW JOBS; settings \
+                    are shown to clients";
+        return Err(unsupported(format!("SHOW {} here", cursor.peek_text()), hint).at(span));
     };
     cursor.end()?;
     Ok(planned(Action::Show(show)))
+}
+
+/// What is shown, if it is ours; the cursor is behind SHOW.
+pub(crate) fn ours(cursor: &mut Cursor) -> Option<Show> {
+    let all: [(&[&str], Show); 7] = [
+        (&["TABLES"], Show::Tables),
+        (&["STREAM", "TABLES"], Show::StreamTables),
+        (&["MATERIALIZED", "VIEWS"], Show::StreamTables),
+        (&["SOURCES"], Show::Sources),
+        (&["SINKS"], Show::Sinks),
+        (&["STATE"], Show::State),
+        (&["JOBS"], Show::Jobs),
+    ];
+    all.into_iter().find(|(words, _)| cursor.eat(words)).map(|(_, show)| show)
 }

@@ -1,4 +1,10 @@
 #![allow(clippy::unwrap_used)]
+
+mod alter;
+mod clients;
+mod own;
+mod sources;
+
 use dataflow::{Action, Show};
 use plan::{Envelope, SinkConnector, SinkEnvelope, StartAt, TableKind};
 use zset::ColumnType;
@@ -42,11 +48,11 @@ fn create_table_reads_columns_types_keys_and_options() {
 fn create_table_refusals() {
     let with = |columns: &str| format!("CREATE TABLE t ({columns}) {LOG}");
     let cases: Vec<(String, &str, &str)> = vec![
-        (with("a int DEFAULT 1"), "0A000", "DEFAULT"),
+        (with("a int DEFAULT 1"), "0A000", "DEFAULT in a table with a connector"),
         (with("a int CHECK (a > 0)"), "0A000", "CHECK"),
         (with("a int UNIQUE"), "0A000", "UNIQUE"),
         (with("a int, UNIQUE (a)"), "0A000", "UNIQUE"),
-        (with("a int, CHECK (a > 0)"), "0A000", "CHECK"),
+        (with("a int, CHECK (a > 0)"), "0A000", "CHECK in a table with a connector"),
         (with("a int REFERENCES x (b)"), "0A000", "REFERENCES"),
         (with("a int, FOREIGN KEY (a) REFERENCES x (b)"), "0A000", "FOREIGN KEY"),
         (with("a int GENERATED ALWAYS AS IDENTITY"), "0A000", "GENERATED"),
@@ -72,10 +78,13 @@ fn create_table_refusals() {
         (with("a int, PRIMARY KEY (a, a)"), "42701", "twice"),
         (with("a jsonb PRIMARY KEY"), "42P16", "jsonb"),
         (with(""), "42601", "at least one column"),
-        ("CREATE TABLE t (a int)".into(), "0A000", "without a connector"),
-        ("CREATE TABLE t (a int) WITH (topic = 'x')".into(), "0A000", "without a connector"),
-        ("CREATE TABLE t (a int) WITH (connector = 'file', path = 'x')".into(), "42601", "path"),
-        ("CREATE TABLE t (a int) WITH (connector = 'file')".into(), "0A000", "'file'"),
+        ("CREATE TABLE t (a int) WITH (topic = 'x', format = 'json')".into(), "42601", "connector"),
+        ("CREATE TABLE t (a int) WITH (connector = 'file')".into(), "42601", "path"),
+        ("CREATE TABLE t (a int) WITH (connector = 'file', path = '')".into(), "22023", "path"),
+        ("CREATE TABLE t (a int) WITH (connector = 'file', path = 'x', topic = 'y')".into(), "42601", "topic"),
+        ("CREATE TABLE t (a int) WITH (connector = 'file', path = 'x', follow = 'maybe')".into(), "22023", "follow"),
+        ("CREATE TABLE t (a int) WITH (connector = 'log', topic = 'x', path = 'y')".into(), "42601", "path"),
+        ("CREATE TABLE t (a int) WITH (connector = 'log', topic = 'x', kafka.a.b = 'y')".into(), "42601", "kafka.a.b"),
         ("CREATE TABLE t (a int) WITH (connector = 'postgres')".into(), "0A000", "'postgres'"),
         ("CREATE TABLE t (a int) WITH (connector = 'carrier pigeon')".into(), "22023", "kafka, log"),
         ("CREATE TABLE t (a int) WITH (connector = 'log')".into(), "42601", "topic"),
@@ -138,18 +147,17 @@ fn other_statements_are_refused_by_name() {
             ("DELETE FROM orders", "0A000", "DELETE"),
             ("TRUNCATE orders", "0A000", "TRUNCATE"),
             ("COPY orders FROM stdin", "0A000", "COPY"),
-            ("ALTER TABLE orders ADD COLUMN x int", "0A000", "ALTER"),
+            ("ALTER SOURCE orders ADD COLUMN x int", "0A000", "ALTER SOURCE"),
             ("BEGIN", "0A000", "BEGIN"),
             ("EXPLAIN SELECT 1", "0A000", "EXPLAIN"),
             ("GRANT ALL ON orders TO bob", "0A000", "GRANT"),
-            ("CREATE SOURCE s (a int) WITH (connector = 'log')", "0A000", "CREATE SOURCE"),
             ("CREATE VIEW v AS SELECT 1", "0A000", "CREATE VIEW"),
             ("CREATE OR REPLACE STREAM TABLE v AS SELECT 1", "0A000", "OR REPLACE"),
             ("CREATE TEMP TABLE t (a int)", "0A000", "CREATE TEMP"),
             ("CREATE INDEX i ON orders (id)", "0A000", "CREATE INDEX"),
             ("CREATE FUNCTION f() RETURNS int", "0A000", "CREATE FUNCTION"),
             ("DROP VIEW v", "0A000", "DROP VIEW"),
-            ("DROP SOURCE v", "0A000", "DROP SOURCE"),
+            ("DROP SOURCE orders", "42809", "DROP TABLE"),
             ("SHOW server_version", "0A000", "server_version"),
             ("SHOW CREATE TABLE orders", "0A000", "CREATE"),
             ("", "42601", "empty"),
@@ -279,8 +287,44 @@ fn sinks() {
             ),
             ("CREATE SINK s FROM totals WITH (connector = 'kafka')", "42601", "topic"),
             ("CREATE SINK s FROM totals WITH (connector = 'stdout', topic = 'o')", "42601", "topic"),
-            ("CREATE SINK s FROM totals WITH (connector = 'postgres')", "0A000", "postgres"),
-            ("CREATE SINK s FROM totals WITH (connector = 'postgres', url = 'x')", "42601", "url"),
+            ("CREATE SINK s FROM totals WITH (connector = 'postgres')", "42601", "url"),
+            ("CREATE SINK s FROM totals WITH (connector = 'postgres', url = 'x')", "22023", "postgres://"),
+            ("CREATE SINK s FROM totals WITH (connector = 'postgres', url = 'postgres://h/d')", "42601", "table"),
+            (
+                "CREATE SINK s FROM notes WITH (connector = 'postgres', url = 'postgres://h/d', table = 't')",
+                "42P16",
+                "GROUP BY",
+            ),
+            (
+                "CREATE SINK s FROM totals WITH (connector = 'postgres', url = 'postgres://h/d', table = 't', topic = 'x')",
+                "42601",
+                "'kafka' and 'log'",
+            ),
+            (
+                "CREATE SINK s FROM totals WITH (connector = 'postgres', url = 'postgres://h/d', table = 't', \
+                 password_file = 'a', password_env = 'b')",
+                "42601",
+                "exclude",
+            ),
+            (
+                "CREATE SINK s FROM totals WITH (connector = 'postgres', url = 'postgres://h/d', table = 't', \
+                 envelope = 'debezium')",
+                "22023",
+                "upserted",
+            ),
+            (
+                "CREATE SINK s FROM totals WITH (connector = 'postgres', url = 'postgres://h/d', table = 't', \
+                 outbox_rows_max = 0)",
+                "22023",
+                "outbox_rows_max",
+            ),
+            ("CREATE SINK s FROM totals WITH (connector = 'file')", "42601", "path"),
+            ("CREATE SINK s FROM totals WITH (connector = 'stdout', path = 'x')", "42601", "path"),
+            (
+                "CREATE SINK s FROM totals WITH (connector = 'kafka', topic = 'o', kafka.acks = '1')",
+                "42601",
+                "--kafka-property",
+            ),
             ("CREATE SINK s FROM totals WITH (connector = 'x')", "22023", "blackhole"),
             ("CREATE SINK s FROM totals", "42601", "connector"),
             ("CREATE SINK s FROM nothing WITH (connector = 'stdout')", "42P01", "nothing"),
@@ -319,6 +363,7 @@ fn drop_set_and_show() {
     assert!(matches!(action("SHOW SOURCES"), Action::Show(Show::Sources)));
     assert!(matches!(action("SHOW SINKS"), Action::Show(Show::Sinks)));
     assert!(matches!(action("SHOW STATE"), Action::Show(Show::State)));
+    assert!(matches!(action("SHOW JOBS"), Action::Show(Show::Jobs)));
     refused(
         &all,
         &[

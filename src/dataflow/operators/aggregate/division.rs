@@ -16,7 +16,7 @@ const DIGITS: i32 = 4;
 
 /// `units` x 10^-scale / count at the scale `output`, after rounding at PostgreSQL's scale. `shown`: all digits of the scale
 /// count as shown, also trailing zeros.
-pub(super) fn quotient(units: i256, scale: i8, count: i64, shown: bool, output: i8) -> Result<i256, RowError> {
+pub fn quotient(units: i256, scale: i8, count: i64, shown: bool, output: i8) -> Result<i256, RowError> {
     let (units, scale) = if shown { (units, scale) } else { stripped(units, scale) };
     let digits = result_scale(units, scale.into(), count).min(output.into());
     let negative = units.is_negative();

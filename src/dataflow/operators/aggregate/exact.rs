@@ -10,8 +10,9 @@ use crate::FlowError;
 /// The exponent of bit 0.
 const LEAST: i32 = -1074;
 
+/// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Exact {
+pub struct Exact {
     low: usize,
     limbs: Vec<u64>,
 }
@@ -82,7 +83,7 @@ impl Exact {
     }
 
     /// Appends it to state; equal numbers give equal bytes.
-    pub fn store(&self, into: &mut Vec<u8>) {
+    pub(super) fn store(&self, into: &mut Vec<u8>) {
         let zeros = self.limbs.iter().take_while(|limb| **limb == 0).count();
         let limbs = &self.limbs[zeros..];
         into.extend([limbs.len() as u8, if limbs.is_empty() { 0 } else { (self.low + zeros) as u8 }]);
@@ -90,7 +91,7 @@ impl Exact {
     }
 
     /// Reads what was stored.
-    pub fn load(from: &mut Reader<'_>) -> Result<Self, FlowError> {
+    pub(super) fn load(from: &mut Reader<'_>) -> Result<Self, FlowError> {
         let (len, low) = (from.u8()?, from.u8()?);
         let limbs = (0..len).map(|_| Ok(from.i64()? as u64)).collect::<Result<Vec<_>, FlowError>>()?;
         Ok(Self { low: low.into(), limbs })

@@ -32,7 +32,9 @@ use super::{Operator, Slots};
 use crate::rows::{Interned, batch, describe, empty_rows, eval_all, gather};
 use crate::{Eval, FlowError};
 use accumulator::{Accumulator, Failed, added};
+pub use division::quotient;
 use encoding::{Reader, put_i64};
+pub use exact::Exact;
 use feed::{Feed, Kind};
 
 /// The quotient of avg, for the naive interpreter.

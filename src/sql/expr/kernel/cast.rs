@@ -126,7 +126,14 @@ fn read(text: &StringArray, to: T, exact: bool) -> Result<ArrayRef> {
             }
             Arc::new(bytes.finish())
         }
-        T::Text | T::Varchar(_) | T::Jsonb => Arc::new(text.clone()),
+        T::Jsonb => Arc::new(strings(rows, nulls, |row, out| {
+            let document = schemas::text::jsonb(text.value(row)).map_err(|why| {
+                RowError::new(sqlstate::INVALID_TEXT, format!("invalid input syntax for type json: it {why}"))
+            })?;
+            out.push_str(&document);
+            Ok(())
+        })?),
+        T::Text | T::Varchar(_) => Arc::new(text.clone()),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{
     Date32Type, Decimal256Type, Float64Type, Time64MicrosecondType, TimestampMicrosecondType, i256,
 };
@@ -115,11 +115,13 @@ pub(super) fn date_trunc(field: DateField, array: &ArrayRef, output: T) -> Resul
     use DateField as F;
     let moments = array.as_primitive::<TimestampMicrosecondType>();
     let of_time = |unit: i64| move |at: i64| at - at.rem_euclid(unit);
-    let values: PrimitiveArray<TimestampMicrosecondType> = moments.unary(|at| {
+    // row by row where there is a value: what stands in the place of a NULL may be no moment at all
+    let values = primitive::<TimestampMicrosecondType>(array.len(), valid(&[moments]), |row| {
+        let at = moments.value(row);
         let (day, _) = split(at);
         let date = civil(day);
         let first = |month: i64| days(Civil { year: date.year, month, day: 1 }) * DAY;
-        match field {
+        Ok(match field {
             F::Microseconds => at,
             F::Milliseconds => of_time(1000)(at),
             F::Second => of_time(1_000_000)(at),
@@ -130,8 +132,8 @@ pub(super) fn date_trunc(field: DateField, array: &ArrayRef, output: T) -> Resul
             F::Month => first(date.month),
             F::Quarter => first((date.month - 1) / 3 * 3 + 1),
             _ => first(1),
-        }
-    });
+        })
+    })?;
     let zone = match output {
         T::TimestampTz(_) => Some("UTC"),
         _ => None,

@@ -8,19 +8,21 @@ mod extreme;
 mod format;
 mod like;
 mod number;
+mod output;
 mod parse;
 mod search;
 mod text;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, StringArray, StringBuilder};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, StringArray, StringBuilder};
 use arrow::buffer::NullBuffer;
 use zset::ColumnType as T;
 use zset::RowError;
 
 use super::scalar::{Op, Scalar};
 pub(crate) use decimal::{digits_of, parse_literal as parse_numeric_literal};
+pub(crate) use output::text_form;
 
 /// What a kernel gives.
 type Result<T, E = RowError> = std::result::Result<T, E>;
@@ -32,6 +34,10 @@ pub(crate) fn compute(scalar: &Scalar, arrays: &[ArrayRef], rows: usize) -> Resu
         Op::Relabel => Ok(Arc::clone(&arrays[0])),
         Op::Cast => cast::cast(&arrays[0], types[0], output, false),
         Op::CastExactly => cast::cast(&arrays[0], types[0], output, true),
+        Op::Fit => match output {
+            T::Varchar(n) => output::fit(arrays[0].as_string::<i32>(), n),
+            _ => Ok(Arc::clone(&arrays[0])),
+        },
         Op::Canonical => Ok(number::canonical(&arrays[0])),
         Op::Greatest => Ok(extreme::extreme(arrays, true)),
         Op::Least => Ok(extreme::extreme(arrays, false)),

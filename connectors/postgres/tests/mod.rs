@@ -1,0 +1,9 @@
+//! Against a real PostgreSQL, which MILLSTREAM_TEST_POSTGRES names.
+#![allow(clippy::unwrap_used)]
+
+mod in_doubt;
+mod owners;
+mod refused;
+mod rows;
+mod support;
+mod types;

@@ -1,0 +1,71 @@
+//! NAME=VALUE properties of a client library. A value `env:NAME` or `file:PATH` is a secret that is read from there, when it
+//! is needed; it is never printed.
+
+use std::collections::BTreeMap;
+
+use super::Failure;
+
+/// A flag's NAME=VALUE.
+pub(super) fn property(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_string(), value.to_string())),
+        _ => Err("write NAME=VALUE, as in linger.ms=5".to_string()),
+    }
+}
+
+/// The properties with their secrets.
+pub(super) fn resolve(properties: &[(String, String)]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut resolved = BTreeMap::new();
+    for (name, value) in properties {
+        let value = secret(value).map_err(|why| Failure::usage(format!("--kafka-property {name}: {why}")))?;
+        if resolved.insert(name.clone(), value).is_some() {
+            return Err(Failure::usage(format!("--kafka-property {name} is given twice; leave one out")));
+        }
+    }
+    Ok(resolved)
+}
+
+fn secret(value: &str) -> Result<String, String> {
+    if let Some(name) = value.strip_prefix("env:") {
+        return std::env::var(name).map_err(|_| format!("the environment has no {name}; set it, or name another"));
+    }
+    if let Some(path) = value.strip_prefix("file:") {
+        let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))?;
+        return Ok(text.trim_end_matches(['\n', '\r']).to_string());
+    }
+    Ok(value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn secrets_come_from_files_and_the_environment() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("password");
+        std::fs::write(&path, "s3cret\n").unwrap();
+        let list = [
+            property("sasl.username=u=v").unwrap(),
+            property(&format!("sasl.password=file:{}", path.display())).unwrap(),
+            property("client.rack=env:PATH").unwrap(),
+        ];
+        let resolved = resolve(&list).unwrap();
+        assert_eq!(resolved["sasl.username"], "u=v");
+        assert_eq!(resolved["sasl.password"], "s3cret");
+        assert_eq!(resolved["client.rack"], std::env::var("PATH").unwrap());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        assert!(property("linger.ms").unwrap_err().contains("NAME=VALUE"));
+        let message = |list: &[(&str, &str)]| {
+            let list: Vec<_> = list.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+            resolve(&list).unwrap_err().message
+        };
+        assert!(message(&[("a", "1"), ("a", "2")]).contains("twice"));
+        assert!(message(&[("a", "env:MILLSTREAM_NOT_SET")]).contains("MILLSTREAM_NOT_SET"));
+        assert!(message(&[("a", "file:/nowhere")]).contains("/nowhere"));
+    }
+}

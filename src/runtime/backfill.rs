@@ -1,0 +1,139 @@
+//! All that tables hold, for a stream table that is made: stored rows are there; what a CREATE SOURCE passed on is read
+//! again from where the source began up to where it is.
+//!
+//! The ranges that were read are in the record of the new table, and must be the same when that is replayed. Dead letters
+//! among them were reported when they first came.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+use api::LogError;
+use dataflow::StatementError;
+use plan::{InputRange, TableId};
+use zset::{Delta, DeltaBuilder, Partition};
+
+use crate::engine::Position;
+use crate::feed::Feed;
+use crate::range::Running;
+use crate::table::Table;
+use crate::{Engine, EngineError};
+
+/// Records asked for at once.
+const POLL_RECORDS_MAX: usize = 16 * 1024;
+/// How long a poll waits for them.
+const POLL_WAIT: Duration = Duration::from_millis(50);
+
+/// What one table holds, and what was read again for it.
+type Held = (Delta, Vec<InputRange>);
+
+impl Engine {
+    /// Whether retractions of rows that never came may reach what reads these tables.
+    pub(crate) fn blind(&self, inputs: &[TableId]) -> bool {
+        inputs.iter().any(|id| {
+            let table = &self.tables[id];
+            table.blind || !(table.def.is_stored() || table.def.append_only())
+        })
+    }
+
+    /// All rows of tables, as deltas.
+    pub(crate) fn contents_of(&self, tables: &[TableId]) -> Result<BTreeMap<TableId, Delta>, EngineError> {
+        Ok(self.all_of(tables)?.0)
+    }
+
+    /// All rows of tables, as deltas, and the ranges that were read again for those that are not stored.
+    pub(crate) fn all_of(
+        &self,
+        tables: &[TableId],
+    ) -> Result<(BTreeMap<TableId, Delta>, Vec<InputRange>), EngineError> {
+        let (mut all, mut ranges) = (BTreeMap::new(), Vec::new());
+        for id in tables {
+            let table = &self.tables[id];
+            let delta = match table.def.is_stored() {
+                true => {
+                    let parts = table.contents.read(&table.contents.snapshot()).collect::<Result<Vec<_>, _>>()?;
+                    Delta::sum(table.def.columns.schema(), &parts)
+                }
+                false => {
+                    let (delta, read) = self.read_again(table)?;
+                    ranges.extend(read);
+                    delta
+                }
+            };
+            all.insert(*id, delta);
+        }
+        Ok((all, ranges))
+    }
+
+    /// What a source passed on since it was made.
+    fn read_again(&self, table: &Table) -> Result<Held, EngineError> {
+        let source = table.source_def().expect("only sources are not stored");
+        let feed = Feed::of(&self.parts, source).map_err(EngineError::of_statement)?;
+        // A decoder of its own: the other one counts what it has seen, for its warnings.
+        let mut again = self.new_source(table.def.clone(), source)?;
+        let mut delta = DeltaBuilder::new(table.def.columns.schema());
+        let mut ranges = Vec::new();
+        for (partition, position) in self.positions_of(table.def.id).filter(|(_, p)| p.start < p.next) {
+            let range = self.read_partition(&feed, &mut again, (partition, position), &mut |part| delta.push(part))?;
+            ranges.extend(range);
+        }
+        Ok((delta.finish(), ranges))
+    }
+
+    fn read_partition(
+        &self,
+        feed: &Feed,
+        again: &mut Table,
+        (partition, position): (Partition, &Position),
+        out: &mut dyn FnMut(Delta),
+    ) -> Result<Option<InputRange>, EngineError> {
+        let name = again.def.name.clone();
+        let gone = |why: &dyn Display| gone(&name, feed, partition, position, why);
+        let at = feed.at(partition);
+        let mut reader = feed.reader().map_err(EngineError::of_statement)?;
+        reader.assign(&at, position.start).map_err(|error| gone(&error))?;
+        let mut running = Running::new(again.def.id, position.start);
+        let mut done = false;
+        while !done {
+            self.shared.go_on()?;
+            self.shared.publish(|published| published.turned = Instant::now());
+            let mut records = match reader.poll(POLL_RECORDS_MAX, POLL_WAIT) {
+                Err(LogError::Retriable(reason)) => {
+                    tracing::warn!(table = %name, "reading the source again waits: {reason}");
+                    continue;
+                }
+                polled => polled.map_err(|error| gone(&error))?,
+            };
+            done = match records.last() {
+                Some(last) => last.offset.0 + 1 >= position.next.0,
+                None => reader.at_end(&at).map_err(|error| gone(&error))?,
+            };
+            records.retain(|record| record.offset < position.next);
+            let decoded = again.decode(&records)?;
+            running.push(&records, decoded.dead.len() as u64);
+            out(decoded.delta);
+        }
+        if running.count() != position.records {
+            return Err(gone(&format!(
+                "{} records came from there, and {} are left",
+                position.records,
+                running.count()
+            )));
+        }
+        Ok(running.finish())
+    }
+}
+
+/// What a source began with is not in its topic any more, or cannot be read.
+fn gone(name: &str, feed: &Feed, partition: Partition, position: &Position, why: &dyn Display) -> EngineError {
+    let message = format!(
+        "a stream table over source {name} starts with all that the source passed on, and {} offsets {} to {} cannot be read \
+         again: {why}",
+        feed.transport.place(&feed.at(partition)),
+        position.start,
+        position.next
+    );
+    let hint = "if records have expired, make another source, which starts at what is there (or say start = 'latest'); or use \
+                CREATE TABLE, which keeps the rows";
+    StatementError { sqlstate: "55000", message, hint: Some(hint.to_string()), detail: None, position: None }.into()
+}

@@ -1,0 +1,124 @@
+//! CREATE TABLE and CREATE SOURCE: where a source begins, and the start of its reading.
+
+use api::{TopicKind, TopicSpec};
+use dataflow::{Contents, StatementError, contents_id};
+use plan::{CatalogChange, SourceDef, StartAt, TableDef, TableId, TableKind};
+use state::Arrangement;
+use zset::{Offset, Partition, TimestampMs};
+
+use crate::engine::Position;
+use crate::feed::Feed;
+use crate::source::Source;
+use crate::stage::Staged;
+use crate::table::Table;
+use crate::{Engine, EngineError, cluster, own};
+
+impl Engine {
+    pub(crate) fn create_source(&mut self, mut def: TableDef) -> Result<(), EngineError> {
+        own::name_topic(&mut def, &self.config.pipeline);
+        let TableKind::Source(source) = &def.kind else { unreachable!("CREATE TABLE makes a source table") };
+        let source = source.clone();
+        cluster::check(&def.name, &source.connector, &source.options, self.config.brokers.as_deref())?;
+        let starts = match source.is_own() {
+            true => self.make_own_topic(&def, &source)?,
+            false => self.start_offsets(&source)?,
+        };
+        def.created = self.chain.epoch.next();
+        let table = self.new_source(def.clone(), &source)?;
+        let change = CatalogChange::CreateTable {
+            id: def.id,
+            sql: def.sql.clone(),
+            fingerprint: 0,
+            start: starts.clone(),
+            backfill: Vec::new(),
+        };
+        let staged = Staged::at(self.now());
+        let mut catalog = self.catalog.clone();
+        catalog.add_table(def.clone())?;
+        self.commit(staged, Some(change))?;
+        self.catalog = catalog;
+        self.install_source(table, &starts);
+        self.start_source(def.id)?;
+        self.publish_status();
+        Ok(())
+    }
+
+    /// A source table without rows.
+    pub(crate) fn new_source(&self, def: TableDef, source: &SourceDef) -> Result<Table, EngineError> {
+        let arrangement = Arrangement::new(contents_id(def.id), Contents::law(&def));
+        let contents = Contents::with_rows(&def, arrangement, 0);
+        Table::source(def, source, contents)
+    }
+
+    /// A source table at work; what it reads starts with [`Engine::start_source`].
+    pub(crate) fn install_source(&mut self, mut table: Table, starts: &[(Partition, Offset)]) {
+        let id = table.def.id;
+        self.equip(&mut table, starts.len());
+        for (partition, next) in starts {
+            self.positions.insert((id, *partition), Position::at(*next));
+        }
+        self.tables.insert(id, table);
+    }
+
+    /// Where each partition of a new source begins; makes its topic where that was asked for.
+    fn start_offsets(&self, source: &SourceDef) -> Result<Vec<(Partition, Offset)>, EngineError> {
+        let feed = Feed::of(&self.parts, source).map_err(EngineError::of_statement)?;
+        // What a reader refuses is refused now, not when the table is there.
+        feed.reader().map_err(EngineError::of_statement)?;
+        let partitions = match feed.transport.partitions(&feed.topic).map_err(EngineError::of_statement)? {
+            Some(partitions) => partitions,
+            None => self.make_source_topic(source, &feed)?,
+        };
+        let starts = partitions.into_iter().map(|partition| {
+            let at = feed.at(partition);
+            let start = match source.start {
+                StartAt::Earliest => feed.transport.bounds(&at).map(|bounds| bounds.low),
+                StartAt::Latest => feed.transport.bounds(&at).map(|bounds| bounds.high),
+                StartAt::Time(time) => feed.transport.offset_at(&at, TimestampMs(time)),
+            };
+            start.map(|start| (partition, start)).map_err(EngineError::of_statement)
+        });
+        starts.collect()
+    }
+
+    /// Makes a source's missing topic, if it is of the log and that was asked for.
+    fn make_source_topic(&self, source: &SourceDef, feed: &Feed) -> Result<Vec<Partition>, EngineError> {
+        let refuse = |message: String, hint: &str| {
+            let hint = Some(hint.to_string());
+            Err(StatementError { sqlstate: "42704", message, hint, detail: None, position: None }.into())
+        };
+        let name = feed.transport.name();
+        if !feed.is_log {
+            return refuse(
+                format!("\"{}\" does not exist: {name}", source.topic),
+                "correct the path, or make the folder first",
+            );
+        }
+        if self.config.brokers.is_some() && source.options.get("partitions").is_none() {
+            return refuse(
+                format!("topic \"{}\" does not exist in {name}", source.topic),
+                "correct the name, or give partitions = N to have the topic made",
+            );
+        }
+        tracing::info!(topic = %source.topic, partitions = source.partitions, "making the source's topic");
+        let spec = TopicSpec {
+            topic: source.topic.clone(),
+            partitions: source.partitions,
+            replication: None,
+            kind: TopicKind::Plain,
+        };
+        let info = self.parts.log.make_topic(&spec).map_err(EngineError::of_statement)?;
+        Ok((0..info.partitions as i32).map(Partition).collect())
+    }
+
+    /// Starts to read a source table from its positions. A table of our own is not read: it changes by statements.
+    pub(crate) fn start_source(&mut self, id: TableId) -> Result<(), EngineError> {
+        let Some(table) = self.tables.get(&id) else { return Ok(()) };
+        let Some(source) = table.source_def().filter(|source| !source.is_own()) else { return Ok(()) };
+        let from = self.positions_of(id).map(|(partition, position)| (partition, position.next)).collect();
+        let feed = Feed::of(&self.parts, source)?;
+        let reader = Source::start((id, &table.def.name), feed, &from, &self.events_in, &self.shared)?;
+        self.sources.insert(id, reader);
+        Ok(())
+    }
+}

@@ -1,0 +1,367 @@
+//! Detached sinks: those that write outside of the pipeline's log, and so not in the epoch's transaction. Nothing of an epoch
+//! reaches them before it is committed; what they have already, they are not given again.
+
+use std::collections::BTreeMap;
+
+use api::{Lines, Progress, TargetError, TargetSpec};
+use dataflow::StatementError;
+use plan::{SinkConnector, SinkDef, SinkId, TableDef};
+use serde::{Deserialize, Serialize};
+use state::{Arrangement, ArrangementId, Law};
+use zset::Epoch;
+
+use crate::outbox::{Decision, Mine, Opened, Outbox, OutboxState, Report, Start, decide};
+use crate::sink::{self, Output, Sink, Way};
+use crate::stage::Staged;
+use crate::{Engine, EngineError};
+
+/// A sink's file. Epochs are appended as soon as they are committed.
+pub(crate) struct FileSink {
+    lines: Box<dyn Lines>,
+    /// How far the file is.
+    progress: Option<Progress>,
+}
+
+/// A sink's state outside of its arrangements.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SinkState {
+    pub id: SinkId,
+    pub error: Option<String>,
+    /// The last epoch in its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    written: Option<Epoch>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    outbox: Option<OutboxState>,
+}
+
+impl Sink {
+    /// What a checkpoint keeps of it.
+    pub fn state(&self) -> SinkState {
+        let (written, outbox) = match &self.way {
+            Way::Direct => (None, None),
+            Way::Outbox(outbox) => (None, Some(outbox.state())),
+            Way::File(file) => (file.written(), None),
+        };
+        SinkState { id: self.def.id, error: self.error.clone(), written, outbox }
+    }
+
+    /// Whether an epoch that is replayed may not have reached it yet.
+    fn may_lack(&self, epoch: Epoch) -> bool {
+        match &self.way {
+            Way::Direct => false,
+            Way::Outbox(_) => true,
+            Way::File(file) => file.written() < Some(epoch),
+        }
+    }
+}
+
+impl FileSink {
+    fn written(&self) -> Option<Epoch> {
+        self.progress.as_ref().map(|progress| progress.epoch)
+    }
+
+    /// Appends the lines of an epoch, unless the file has them.
+    fn append(&mut self, lines: &[u8], after: Progress) -> Result<(), TargetError> {
+        if self.written() >= Some(after.epoch) {
+            return Ok(());
+        }
+        self.lines.append(lines, &after)?;
+        self.progress = Some(after);
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// The way of a sink that is being made by a statement. Its target is opened: what it refuses fails the statement; one
+    /// that is away is told of, and waited for.
+    pub(crate) fn new_way(&self, def: &SinkDef, table: &TableDef) -> Result<(Way, Vec<String>), EngineError> {
+        let refused = |error: TargetError| {
+            let message = format!("sink {}: {error}", def.name);
+            EngineError::from(StatementError { sqlstate: "58030", message, hint: None, detail: None, position: None })
+        };
+        let mut notices = Vec::new();
+        let spec = self.target_spec(def, table);
+        if let Err(why) = self.parts.connectors.check(def) {
+            return Err(refused(TargetError::Refused(why)));
+        }
+        let way = match def.connector {
+            SinkConnector::Log | SinkConnector::Stdout | SinkConnector::Blackhole => Way::Direct,
+            SinkConnector::File => Way::File(self.open_file(&spec).map_err(refused)?),
+            SinkConnector::Postgres => {
+                let mut outbox = Outbox::new(def, &table.columns);
+                let opened = self.parts.connectors.target(&spec).and_then(|mut target| {
+                    let progress = target.open()?;
+                    match decide(&self.mine(def), progress.as_ref(), None, self.chain.epoch.next()) {
+                        Decision::Refuse(why) => Err(TargetError::Refused(why)),
+                        Decision::Apply | Decision::Skip => Ok(Opened { target, progress }),
+                    }
+                });
+                match opened {
+                    Ok(opened) => outbox.keep(opened),
+                    Err(TargetError::Retriable(why)) => {
+                        notices.push(format!("the target does not answer, the rows wait for it: {why}"));
+                    }
+                    Err(error @ TargetError::Refused(_)) => return Err(refused(error)),
+                }
+                Way::Outbox(Box::new(outbox))
+            }
+        };
+        if let Some(url) = def.options.get("url")
+            && plan::without_passwords(url) != url
+        {
+            notices.push(
+                "the password in the url is kept in the catalog and in the epoch topic as it is; password_file = '/path' or \
+                 password_env = 'NAME' keep it out of them"
+                    .to_string(),
+            );
+        }
+        Ok((way, notices))
+    }
+
+    /// The way of a sink whose making is replayed: what its target says now is told by its status.
+    pub(crate) fn replayed_sink(&self, def: &SinkDef) -> Sink {
+        let table = &self.tables[&def.input].def;
+        let (way, error) = match def.connector {
+            SinkConnector::Postgres => (Way::Outbox(Box::new(Outbox::new(def, &table.columns))), None),
+            SinkConnector::File => self.file_or_error(def, table, None),
+            SinkConnector::Log | SinkConnector::Stdout | SinkConnector::Blackhole => (Way::Direct, None),
+        };
+        let mut sink = Sink::new(def.clone(), table, &self.config.pipeline, 1, way);
+        sink.error = error;
+        sink
+    }
+
+    /// A sink of a checkpoint.
+    pub(crate) fn restored_sink(
+        &self,
+        def: &SinkDef,
+        state: Option<&SinkState>,
+        take: &mut dyn FnMut(ArrangementId, Law) -> Arrangement,
+    ) -> Sink {
+        let table = &self.tables[&def.input].def;
+        let broken = state.and_then(|state| state.error.clone());
+        let (way, error) = match (def.connector, state.and_then(|state| state.outbox.as_ref())) {
+            (SinkConnector::Postgres, Some(outbox)) => {
+                (Way::Outbox(Box::new(Outbox::restored(def, &table.columns, outbox, take))), broken)
+            }
+            (SinkConnector::Postgres, None) => (Way::Outbox(Box::new(Outbox::new(def, &table.columns))), broken),
+            (SinkConnector::File, _) if broken.is_some() => (Way::Direct, broken),
+            (SinkConnector::File, _) => self.file_or_error(def, table, state.and_then(|state| state.written)),
+            (SinkConnector::Log | SinkConnector::Stdout | SinkConnector::Blackhole, _) => (Way::Direct, broken),
+        };
+        let mut sink = Sink::new(def.clone(), table, &self.config.pipeline, 1, way);
+        sink.error = error;
+        sink
+    }
+
+    fn open_file(&self, spec: &TargetSpec) -> Result<FileSink, TargetError> {
+        let mut lines = self.parts.connectors.lines(spec)?;
+        let progress = lines.open()?;
+        Ok(FileSink { lines, progress })
+    }
+
+    /// Opens a sink's file, in which epochs up to `written` must be.
+    fn file_or_error(&self, def: &SinkDef, table: &TableDef, written: Option<Epoch>) -> (Way, Option<String>) {
+        let error = match self.open_file(&self.target_spec(def, table)) {
+            Ok(file) if file.written() >= written => return (Way::File(file), None),
+            Ok(file) => {
+                let epoch =
+                    |epoch: Option<Epoch>| epoch.map_or("no epoch".to_string(), |epoch| format!("epoch {epoch}"));
+                format!(
+                    "the file is at {}, and was at {} before: it was put back or made anew; put the newer one back, or DROP \
+                     SINK and CREATE it again with another path",
+                    epoch(file.written()),
+                    epoch(written)
+                )
+            }
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(sink = %def.name, "sink {} is in ERROR: {error}", def.name);
+        (Way::Direct, Some(error))
+    }
+
+    fn target_spec(&self, def: &SinkDef, table: &TableDef) -> TargetSpec {
+        TargetSpec {
+            pipeline: self.config.pipeline.clone(),
+            incarnation: self.chain.incarnation.clone(),
+            sink: def.clone(),
+            columns: table.columns.clone(),
+        }
+    }
+
+    fn mine(&self, def: &SinkDef) -> Mine {
+        Mine {
+            pipeline: self.config.pipeline.clone(),
+            sink: def.name.clone(),
+            incarnation: self.chain.incarnation.clone(),
+            generation: self.chain.generation,
+            start: self.chain.epoch,
+        }
+    }
+
+    fn progress(&self, epoch: Epoch) -> Progress {
+        Progress { incarnation: self.chain.incarnation.clone(), generation: self.chain.generation, epoch }
+    }
+
+    /// What detached sinks make of the staged deltas of an epoch that is replayed.
+    pub(crate) fn stage_detached(&self, staged: &mut Staged) {
+        let epoch = self.chain.epoch.next();
+        for (id, sink) in &self.sinks {
+            let Some(delta) = staged.deltas.get(&sink.def.input) else { continue };
+            if sink.error.is_none() && sink.may_lack(epoch) {
+                staged.outputs.push((*id, sink.encode(delta, epoch, staged.timestamp, false)));
+            }
+        }
+    }
+
+    /// What a new sink makes of all rows of its table.
+    pub(crate) fn stage_filling(&self, staged: &mut Staged, sink: &Sink) -> Result<(), EngineError> {
+        let epoch = self.chain.epoch.next();
+        let input = &self.tables[&sink.def.input];
+        for part in input.contents.read(&input.contents.snapshot()) {
+            staged.outputs.push((sink.def.id, sink.encode(&part?, epoch, staged.timestamp, true)));
+        }
+        Ok(())
+    }
+
+    /// As [`Engine::stage_filling`], for a sink whose making is replayed.
+    pub(crate) fn stage_filling_again(&self, staged: &mut Staged, sink: &Sink) -> Result<(), EngineError> {
+        if sink.error.is_none() && sink.may_lack(self.chain.epoch.next()) {
+            return self.stage_filling(staged, sink);
+        }
+        Ok(())
+    }
+
+    /// Hands the output of an epoch that is committed to its sinks. (What is in its transaction is there already.)
+    pub(crate) fn deliver(&mut self, outputs: Vec<(SinkId, Output)>) {
+        let mut files: BTreeMap<SinkId, Vec<u8>> = BTreeMap::new();
+        for (id, output) in outputs {
+            let Some(sink) = self.sinks.get_mut(&id) else { continue };
+            sink.sent += match (output, &mut sink.way) {
+                (Output::Keyed(changes), Way::Outbox(outbox)) => {
+                    outbox.gather(&changes);
+                    changes.keys.len() as u64
+                }
+                (Output::Lines(lines, count), Way::File(_)) => {
+                    files.entry(id).or_default().extend(lines);
+                    count
+                }
+                (Output::Lines(lines, count), _) => {
+                    sink::print(&lines);
+                    count
+                }
+                (Output::Records(records), _) => records.len() as u64,
+                (Output::Count(count), _) => count,
+                (Output::Keyed(_), _) => unreachable!("only an outbox gathers"),
+            };
+        }
+        for (id, lines) in files {
+            let after = self.progress(self.chain.epoch);
+            let Some(sink) = self.sinks.get_mut(&id) else { continue };
+            let Way::File(file) = &mut sink.way else { continue };
+            if let Err(error) = file.append(&lines, after) {
+                self.break_sink(id, error.to_string());
+            }
+        }
+    }
+
+    /// A sink gets nothing more, and what waits for it is dropped.
+    fn break_sink(&mut self, id: SinkId, reason: String) {
+        self.fail_sink(&plan::SinkFailure { sink: id, reason });
+        if let Some(Sink { way: Way::Outbox(outbox), .. }) = self.sinks.get_mut(&id) {
+            outbox.close();
+        }
+    }
+
+    /// Recovery is done: starts the threads of all targets.
+    pub(crate) fn start_detached(&mut self) -> Result<(), EngineError> {
+        let ids: Vec<SinkId> = self.sinks.keys().copied().collect();
+        ids.into_iter().try_for_each(|id| self.start_target(id))
+    }
+
+    /// Starts the thread of a sink's target, if it has one. A file is at work already.
+    pub(crate) fn start_target(&mut self, id: SinkId) -> Result<(), EngineError> {
+        let Some(sink) = self.sinks.get(&id).filter(|sink| sink.error.is_none()) else { return Ok(()) };
+        let (def, committed) = (sink.def.clone(), self.chain.epoch);
+        if let Way::File(file) = &sink.way
+            && file.written() > Some(committed)
+        {
+            let (at, pipeline) = (file.written().unwrap_or_default(), &self.config.pipeline);
+            let reason = format!(
+                "the file is at epoch {at}, ahead of pipeline \"{pipeline}\", which is at epoch {committed}: was the data folder \
+                 restored from a backup? DROP SINK and CREATE it again with another path"
+            );
+            self.break_sink(id, reason);
+            return Ok(());
+        }
+        let start = Start {
+            id,
+            mine: self.mine(&def),
+            spec: self.target_spec(&def, &self.tables[&def.input].def),
+            connectors: self.parts.connectors.clone(),
+            events: self.events_in.clone(),
+        };
+        if let Some(Sink { way: Way::Outbox(outbox), .. }) = self.sinks.get_mut(&id) {
+            outbox.start(start).map_err(|error| {
+                EngineError::Log(format!("cannot start a thread for the target of sink {}: {error}", def.name))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Gives every target that is free what was gathered for it. One that has been away for too long is given up.
+    pub(crate) fn turn_detached(&mut self) {
+        let committed = self.chain.epoch;
+        let mut broken = Vec::new();
+        for (id, sink) in self.sinks.iter_mut().filter(|(_, sink)| sink.error.is_none()) {
+            let Way::Outbox(outbox) = &mut sink.way else { continue };
+            outbox.turn(committed);
+            self.shared.metrics.outbox(&sink.def.name, outbox.pending(), outbox.frontier(committed));
+            let (pending, max, name) = (outbox.pending(), outbox.rows_max(), &sink.def.name);
+            if pending > max {
+                let why = outbox.trouble().map_or("it is too slow".to_string(), TargetError::to_string);
+                let reason = format!(
+                    "{pending} keys wait for the target, more than outbox_rows_max = {max} ({why}); they were dropped: when it \
+                     is mended, DROP SINK {name} and CREATE it again, which fills the target from the start"
+                );
+                broken.push((*id, reason));
+            } else if outbox.is_orphaned() {
+                let reason = format!(
+                    "the thread of its target has panicked, which is a bug of millstream (its message is in the log); DROP SINK \
+                     {name} and CREATE it again, which fills the target from the start"
+                );
+                broken.push((*id, reason));
+            }
+        }
+        broken.into_iter().for_each(|(id, reason)| self.break_sink(id, reason));
+    }
+
+    /// What the thread of a target reports.
+    pub(crate) fn hear(&mut self, id: SinkId, report: Report) {
+        let Some(Sink { def, way: Way::Outbox(outbox), error: None, .. }) = self.sinks.get_mut(&id) else { return };
+        match report {
+            Report::Confirmed(mark) => {
+                if let Some(trouble) = outbox.trouble() {
+                    tracing::info!(sink = %def.name, epoch = %mark, "the target takes rows again, after: {trouble}");
+                }
+                outbox.confirm(mark);
+                self.shared.metrics.outbox(&def.name, outbox.pending(), outbox.frontier(self.chain.epoch));
+            }
+            Report::Failed(error) => {
+                self.shared.metrics.outbox_retried(&def.name);
+                if outbox.refuse(error.clone()) {
+                    match error {
+                        TargetError::Retriable(why) => {
+                            tracing::warn!(sink = %def.name, "sink {} waits: {why}", def.name)
+                        }
+                        TargetError::Refused(why) => tracing::error!(
+                            sink = %def.name,
+                            "sink {} is in ERROR, its rows are kept and tried again: {why}", def.name
+                        ),
+                    }
+                }
+            }
+        }
+    }
+}

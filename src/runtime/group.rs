@@ -1,0 +1,244 @@
+//! The epoch of statements: those that wait together are committed together, and one that fails is alone in that.
+//!
+//! All of them are staged with what came from the topics. If a stream table that was well cannot take that, everything is
+//! discarded and done again in parts: first what came from the topics, whose failure is the table's own, then each
+//! statement in an epoch of its own, whose failure is the statement's: nothing of it is logged. A stream table that was in
+//! ERROR before fails nobody.
+//!
+//! Whoever wrote is answered when the epoch is committed and can be read; also who was refused, so that a statement that
+//! was not the first is evaluated again on what the first one left.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
+use std::time::Instant;
+
+use api::{OutRecord, Record};
+use dataflow::{RowChanges, StatementError};
+use plan::{InputRange, TableId};
+use schemas::SinkEpoch;
+use zset::{Delta, Epoch, Offset, RowCodec, RowError, consolidate};
+
+use crate::stage::{Staged, StatementRecords};
+use crate::{Engine, EngineError, WriteError, range};
+
+/// Records of topics, by source table.
+pub(crate) type Input = BTreeMap<TableId, Vec<Record>>;
+
+/// A statement that waits for its epoch.
+pub(crate) struct Waiting {
+    pub changes: RowChanges,
+    pub reply: Sender<Result<Epoch, WriteError>>,
+}
+
+/// What became of statements, in their order; `None`: they are in the epoch.
+type Verdicts = Vec<Option<WriteError>>;
+
+/// What became of an attempt at an epoch. Only after `Committed` is anything of it there.
+enum Attempt {
+    Committed(Verdicts),
+    /// A stream table that was well cannot take it.
+    Fails(TableId, RowError),
+    /// The log does not take a record of a statement.
+    Refused {
+        statement: usize,
+        error: EngineError,
+    },
+}
+
+impl Engine {
+    /// Processes and commits records of topics and statements, and answers the statements.
+    pub(crate) fn group(&mut self, mut input: Input, waiting: Vec<Waiting>) -> Result<(), EngineError> {
+        input.retain(|_, records| !records.is_empty());
+        input.values_mut().for_each(|records| range::put_in_order(records));
+        let (changes, replies): (Vec<_>, Vec<_>) = waiting.into_iter().map(|w| (w.changes, w.reply)).unzip();
+        let mut answers: Vec<_> = replies.into_iter().map(Some).collect();
+        let result = self.group_answered(&input, &changes, &mut answers);
+        if let Err(error) = &result {
+            for reply in answers.into_iter().flatten() {
+                // Whoever asked may be gone.
+                let _ = reply.send(Err(unfinished(error).into()));
+            }
+        }
+        result
+    }
+
+    fn group_answered(
+        &mut self,
+        input: &Input,
+        changes: &[RowChanges],
+        replies: &mut [Option<Sender<Result<Epoch, WriteError>>>],
+    ) -> Result<(), EngineError> {
+        let mut answer = |at: usize, epoch: Epoch, refused: Option<WriteError>| {
+            if let Some(reply) = replies[at].take() {
+                let _ = reply.send(refused.map_or(Ok(epoch), Err));
+            }
+        };
+        let mut together: Vec<usize> = (0..changes.len()).collect();
+        let mut failed = Vec::new();
+        loop {
+            let statements: Vec<&RowChanges> = together.iter().map(|at| &changes[*at]).collect();
+            match self.attempt(input, &statements)? {
+                Attempt::Committed(verdicts) => {
+                    together.iter().zip(verdicts).for_each(|(at, verdict)| answer(*at, self.chain.epoch, verdict));
+                    break;
+                }
+                Attempt::Refused { statement, error } => failed.push((together.remove(statement), error)),
+                Attempt::Fails(..) => {
+                    self.attempt_alone(input, &[])?;
+                    for at in together {
+                        let verdict = self.attempt_alone(&Input::new(), &[&changes[at]])?;
+                        answer(at, self.chain.epoch, verdict);
+                    }
+                    break;
+                }
+            }
+        }
+        failed.into_iter().for_each(|(at, error)| answer(at, self.chain.epoch, Some(error.into())));
+        Ok(())
+    }
+
+    /// What came from the topics, or one statement: what became of the statement.
+    fn attempt_alone(&mut self, input: &Input, statement: &[&RowChanges]) -> Result<Option<WriteError>, EngineError> {
+        Ok(match self.attempt(input, statement)? {
+            Attempt::Committed(verdicts) => verdicts.into_iter().flatten().next(),
+            Attempt::Fails(table, error) => Some(EngineError::Statement(self.cannot_take(table, error)).into()),
+            Attempt::Refused { error, .. } => Some(error.into()),
+        })
+    }
+
+    fn attempt(&mut self, input: &Input, statements: &[&RowChanges]) -> Result<Attempt, EngineError> {
+        let began = Instant::now();
+        let mut staged = Staged::at(self.now());
+        self.stage_input(&mut staged, input)?;
+        let verdicts = self.stage_statements(&mut staged, statements)?;
+        if input.is_empty() && staged.statements.is_empty() {
+            // Nothing changes, and there is no epoch without input.
+            self.discard(&staged);
+            return Ok(Attempt::Committed(verdicts));
+        }
+        let decoded = Instant::now();
+        self.stage_refreshes(&mut staged, None)?;
+        let refreshed = Instant::now();
+        if !staged.statements.is_empty()
+            && let Some((table, error)) = staged.newly_failed.take()
+        {
+            self.discard(&staged);
+            return Ok(Attempt::Fails(table, error));
+        }
+        self.stage_sinks(&mut staged);
+        let processed = Instant::now();
+        match self.commit_or_name(staged, None)? {
+            Ok(()) => {
+                let metrics = &self.shared.metrics;
+                metrics.phase("decode", decoded - began);
+                metrics.phase("refresh", refreshed - decoded);
+                metrics.phase("encode", processed - refreshed);
+                metrics.phase("commit", processed.elapsed());
+                metrics.process_seconds.observe((processed - began).as_secs_f64());
+                metrics.commit_seconds.observe(processed.elapsed().as_secs_f64());
+                Ok(Attempt::Committed(verdicts))
+            }
+            Err((staged, refused)) => {
+                self.discard(&staged);
+                let records = staged.statements.iter().map(|of| of.records.len());
+                let ends = records.scan(0, |end, records| {
+                    *end += records;
+                    Some(*end)
+                });
+                let place = ends.filter(|end| *end <= refused.index).count();
+                // Statements without records, or that were refused before, have no place among them.
+                let statement = staged.statements[place].statement;
+                Ok(Attempt::Refused { statement, error: refused.of_statement() })
+            }
+        }
+    }
+
+    /// Stages statements, each on what those before it left. The others go on where one is refused.
+    fn stage_statements(&mut self, staged: &mut Staged, statements: &[&RowChanges]) -> Result<Verdicts, EngineError> {
+        let at = SinkEpoch { epoch: self.chain.epoch.next(), timestamp: staged.timestamp, snapshot: false };
+        let mut deltas: BTreeMap<TableId, Vec<Delta>> = BTreeMap::new();
+        let mut verdicts = Verdicts::with_capacity(statements.len());
+        for (statement, changes) in statements.iter().enumerate() {
+            let Some(table) = self.tables.get_mut(&changes.table) else {
+                verdicts.push(Some(gone().into()));
+                continue;
+            };
+            match table.stage_statement(changes, &at)? {
+                Ok(staging) => {
+                    staged.touched.insert(changes.table);
+                    deltas.entry(changes.table).or_default().push(staging.delta);
+                    if !staging.records.is_empty() {
+                        let (table, records) = (changes.table, staging.records);
+                        staged.statements.push(StatementRecords { statement, table, records });
+                    }
+                    verdicts.push(None);
+                }
+                Err(refused) => verdicts.push(Some(refused)),
+            }
+        }
+        for (id, deltas) in deltas {
+            let schema = self.tables[&id].def.columns.schema();
+            let codec = RowCodec::new(schema.clone());
+            staged.keep(id, consolidate(&Delta::sum(schema, &deltas), &codec), &codec, false);
+        }
+        Ok(verdicts)
+    }
+
+    fn cannot_take(&self, table: TableId, error: RowError) -> StatementError {
+        let name = self.tables.get(&table).map_or_else(|| table.to_string(), |table| table.def.name.clone());
+        StatementError {
+            sqlstate: error.sqlstate,
+            message: format!("{} in stream table \"{name}\"", error.message),
+            hint: Some(format!("write rows that the query of \"{name}\" can compute, or make it allow for them")),
+            detail: error.row.map(|row| format!("It cannot be computed for the row {row}.")),
+            position: None,
+        }
+    }
+}
+
+/// The ranges of what statements wrote, by the offsets of their records.
+pub(crate) fn ranges(statements: &[StatementRecords], offsets: &[Offset]) -> Vec<InputRange> {
+    let mut tables: BTreeMap<TableId, Vec<Record>> = BTreeMap::new();
+    let mut offsets = offsets.iter();
+    for statement in statements {
+        let records = statement.records.iter().zip(offsets.by_ref()).map(|(record, offset)| read_as(record, *offset));
+        tables.entry(statement.table).or_default().extend(records);
+    }
+    let of_table = |(table, mut records): (TableId, Vec<Record>)| {
+        range::put_in_order(&mut records);
+        range::ranges(table, &records, &BTreeMap::new())
+    };
+    tables.into_iter().flat_map(of_table).collect()
+}
+
+/// A record as it is read back.
+fn read_as(record: &OutRecord, offset: Offset) -> Record {
+    let OutRecord { to, timestamp, key, value, headers } = record.clone();
+    Record { at: to, offset, timestamp, key, value, headers }
+}
+
+fn gone() -> EngineError {
+    EngineError::Statement(StatementError {
+        sqlstate: "42P01",
+        message: "the table was dropped while the statement ran".to_string(),
+        hint: None,
+        detail: None,
+        position: None,
+    })
+}
+
+/// What a statement is told whose epoch the engine could not finish.
+fn unfinished(error: &EngineError) -> EngineError {
+    match error {
+        EngineError::InDoubt(why) => EngineError::Statement(StatementError {
+            sqlstate: "08007",
+            message: "it is not known whether the statement committed".to_string(),
+            hint: Some("look when the pipeline runs again".to_string()),
+            detail: Some(why.clone()),
+            position: None,
+        }),
+        EngineError::Fenced(why) => EngineError::Fenced(format!("{why}; the statement was not committed")),
+        EngineError::Stopped(why) => EngineError::Stopped(format!("{why}; the statement was not committed")),
+        other => EngineError::Log(format!("{other}; the statement was not committed")),
+    }
+}

@@ -1,0 +1,117 @@
+//! Records read again: those of a range must be what they were.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use api::{LogError, Reader, Record, TopicPartition};
+use plan::{InputRange, TableId};
+use zset::{Offset, Partition};
+
+use crate::feed::Feed;
+use crate::{EngineError, Shared, range};
+
+/// What can be done where they are not.
+pub(crate) const WAYS_OUT: &str = "replay cannot be exact. If the topic can be brought back as it was, do that and start again; else \
+    start anew with another --data folder and --pipeline name, which reads the topics as they are now";
+
+/// The first record at or after an offset; `None` if there is none.
+pub(crate) fn first_from(
+    reader: &mut dyn Reader,
+    at: &TopicPartition,
+    offset: Offset,
+    shared: &Shared,
+) -> Result<Option<Record>, EngineError> {
+    reader.assign(at, offset)?;
+    let found = loop {
+        shared.go_on()?;
+        let records = poll(reader)?;
+        if let Some(record) = records.into_iter().find(|record| record.at == *at) {
+            break Some(record);
+        }
+        if reader.at_end(at)? {
+            break None;
+        }
+    };
+    reader.unassign(at)?;
+    Ok(found)
+}
+
+fn poll(reader: &mut dyn Reader) -> Result<Vec<Record>, LogError> {
+    match reader.poll(10_000, Duration::from_millis(50)) {
+        Err(LogError::Retriable(reason)) => {
+            tracing::warn!("replay waits: {reason}");
+            Ok(Vec::new())
+        }
+        polled => polled,
+    }
+}
+
+/// The sources' partitions during replay, each read once from its first range on.
+#[derive(Default)]
+pub(crate) struct Inputs {
+    tables: BTreeMap<TableId, Input>,
+}
+
+struct Input {
+    reader: Box<dyn Reader>,
+    waiting: BTreeMap<Partition, VecDeque<Record>>,
+}
+
+impl Inputs {
+    /// The records of a range, which must be what they were.
+    pub fn read(&mut self, feed: &Feed, range: &InputRange, shared: &Shared) -> Result<Vec<Record>, EngineError> {
+        let name = || {
+            let (start, end) = (range.range.start, range.range.end);
+            format!("{} offsets {start} to {end}", feed.transport.place(&feed.at(range.partition)))
+        };
+        let failed =
+            |error: LogError| EngineError::Recovery(format!("cannot read {} again: {error}; {WAYS_OUT}", name()));
+        let input = match self.tables.entry(range.table) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Input { reader: feed.reader()?, waiting: BTreeMap::new() }),
+        };
+        let at = feed.at(range.partition);
+        if let Entry::Vacant(entry) = input.waiting.entry(range.partition) {
+            input.reader.assign(&at, range.range.start).map_err(failed)?;
+            entry.insert(VecDeque::new());
+        }
+        let mut records = Vec::new();
+        loop {
+            let queue = input.waiting.entry(range.partition).or_default();
+            // What others put between our records of a topic of our own was not read.
+            while queue.front().is_some_and(|record| record.offset < range.range.start) {
+                queue.pop_front();
+            }
+            while queue.front().is_some_and(|record| record.offset < range.range.end) {
+                records.extend(queue.pop_front());
+            }
+            let whole = records.last().is_some_and(|record| record.offset.0 + 1 == range.range.end.0);
+            if whole || !queue.is_empty() {
+                break;
+            }
+            shared.go_on()?;
+            let more = poll(&mut *input.reader).map_err(failed)?;
+            let none = more.is_empty();
+            for record in more {
+                input.waiting.entry(record.at.partition).or_default().push_back(record);
+            }
+            if none && input.reader.at_end(&at).map_err(failed)? {
+                break;
+            }
+        }
+        let starts = [(range.partition, range.range.start)].into();
+        let found = range::ranges(range.table, &records, &starts);
+        let (count, hash) = found.first().map_or((0, String::new()), |found| (found.count, found.hash.clone()));
+        if count != range.count || hash != range.hash {
+            return Err(EngineError::Recovery(format!(
+                "{} is not what it was: {count} records with hash {hash}, and it was {} with hash {}; it was compacted, \
+                 expired or made anew; {WAYS_OUT}",
+                name(),
+                range.count,
+                range.hash
+            )));
+        }
+        Ok(records)
+    }
+}

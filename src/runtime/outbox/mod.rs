@@ -1,0 +1,248 @@
+//! An outbox: the newest state of every key that a detached sink's target may not have yet.
+//!
+//! ```text
+//! delta of a committed epoch ─► gathering ──rotate──► in flight ─► the target's thread ─► confirmed: dropped
+//! ```
+//!
+//! It maps the sink's key to its row, or to nothing: the row is gone. So it is as large as the number of keys that changed,
+//! and applying it is idempotent: after a crash the outbox of an older checkpoint, with the epochs since then gathered
+//! again, is applied to a target that is ahead of the checkpoint, and the last state of each key is the same. (A net change
+//! would not do: a key that was changed and changed back would be missing, while the target may be in between.)
+//!
+//! Both generations are in every checkpoint. Only committed epochs are gathered, so nothing else reaches the target.
+
+mod decide;
+mod rows;
+mod worker;
+
+use std::sync::Arc;
+
+use api::TargetError;
+use plan::{Options, SinkDef, SinkId};
+use serde::{Deserialize, Serialize};
+use state::{Arrangement, ArrangementId, Law, Snapshot};
+use zset::{Delta, Epoch, RowType};
+
+pub(crate) use decide::{Decision, Mine, decide};
+pub(crate) use rows::KeyedChanges;
+use rows::KeyedRows;
+use worker::{Job, Worker};
+pub(crate) use worker::{Opened, Report, Start};
+
+/// The node number under which a sink's outbox is kept, a slot for each generation.
+const OUTBOX_NODE: u32 = u32::MAX - 2;
+
+/// Keys that may wait, unless the sink's option says otherwise.
+const ROWS_MAX: u64 = 10_000_000;
+
+/// Keys that may wait: option `outbox_rows_max`, which planning has checked.
+pub(crate) fn rows_max(options: &Options) -> u64 {
+    options.get("outbox_rows_max").and_then(|text| text.parse().ok()).unwrap_or(ROWS_MAX)
+}
+
+/// See the module.
+pub(crate) struct Outbox {
+    sink: SinkId,
+    rows: Arc<KeyedRows>,
+    gathering: Generation,
+    in_flight: Option<InFlight>,
+    /// The last epoch that the target is known to have.
+    confirmed: Option<Epoch>,
+    rows_max: u64,
+    /// Why the target did not take what is in flight.
+    trouble: Option<TargetError>,
+    /// What the statement that made the sink has opened.
+    opened: Option<Opened>,
+    worker: Option<Worker>,
+}
+
+struct Generation {
+    arrangement: Arrangement,
+    keys: u64,
+}
+
+/// What the target's thread has in hand: all changes since the last confirmed epoch up to its mark.
+struct InFlight {
+    generation: Generation,
+    mark: Epoch,
+    sent: bool,
+}
+
+/// An outbox outside of its arrangements.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OutboxState {
+    confirmed: Option<Epoch>,
+    gathering: GenerationState,
+    in_flight: Option<(Epoch, GenerationState)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GenerationState {
+    slot: u32,
+    keys: u64,
+}
+
+impl Generation {
+    fn new(sink: SinkId, slot: u32) -> Self {
+        Self { arrangement: Arrangement::new(id(sink, slot), Law::Replace), keys: 0 }
+    }
+
+    fn state(&self) -> GenerationState {
+        GenerationState { slot: self.arrangement.id().slot, keys: self.keys }
+    }
+}
+
+fn id(sink: SinkId, slot: u32) -> ArrangementId {
+    ArrangementId { owner: sink.0, node: OUTBOX_NODE, slot }
+}
+
+impl Outbox {
+    /// An empty outbox of a sink, whose table has these columns.
+    pub fn new(def: &SinkDef, columns: &RowType) -> Self {
+        Self {
+            sink: def.id,
+            rows: Arc::new(KeyedRows::new(columns, &def.key)),
+            gathering: Generation::new(def.id, 0),
+            in_flight: None,
+            confirmed: None,
+            rows_max: rows_max(&def.options),
+            trouble: None,
+            opened: None,
+            worker: None,
+        }
+    }
+
+    /// The outbox of a checkpoint.
+    pub fn restored(
+        def: &SinkDef,
+        columns: &RowType,
+        state: &OutboxState,
+        take: &mut dyn FnMut(ArrangementId, Law) -> Arrangement,
+    ) -> Self {
+        let mut generation = |state: &GenerationState| Generation {
+            arrangement: take(id(def.id, state.slot), Law::Replace),
+            keys: state.keys,
+        };
+        let gathering = generation(&state.gathering);
+        let in_flight = state.in_flight.as_ref().map(|(mark, state)| InFlight {
+            generation: generation(state),
+            mark: *mark,
+            sent: false,
+        });
+        Self { gathering, in_flight, confirmed: state.confirmed, ..Self::new(def, columns) }
+    }
+
+    /// What a consolidated delta does to the keys. Nothing is gathered yet.
+    pub fn changes(&self, delta: &Delta) -> KeyedChanges {
+        self.rows.changes(delta)
+    }
+
+    /// Gathers the changes of a committed epoch.
+    pub fn gather(&mut self, changes: &KeyedChanges) {
+        let arrangement = &mut self.gathering.arrangement;
+        let new = match arrangement.committed().probe(&changes.keys) {
+            Ok(found) => (0..changes.keys.len()).filter(|probe| found.is_absent(*probe)).count(),
+            // Too many to say: counted as if all were new.
+            Err(_) => changes.keys.len(),
+        };
+        self.gathering.keys += new as u64;
+        // Never "not present": that a row is gone is an entry too, and must outlive every merge.
+        arrangement.stage_replace(&changes.keys, &changes.rows, &vec![true; changes.keys.len()]);
+        arrangement.commit();
+    }
+
+    /// Keeps a target that was opened for the worker to start with.
+    pub fn keep(&mut self, opened: Opened) {
+        self.opened = Some(opened);
+    }
+
+    /// Starts the thread of the target.
+    pub fn start(&mut self, start: Start) -> std::io::Result<()> {
+        let opened = self.opened.take();
+        self.worker = Some(Worker::start(start, opened, Arc::clone(&self.rows))?);
+        Ok(())
+    }
+
+    /// Gives the thread its next job, if it is free and there is one. `committed` is the last committed epoch, up to which
+    /// everything is gathered.
+    pub fn turn(&mut self, committed: Epoch) {
+        let Some(worker) = &self.worker else { return };
+        if self.in_flight.is_none() && self.gathering.keys > 0 {
+            let slot = 1 - self.gathering.arrangement.id().slot;
+            let generation = std::mem::replace(&mut self.gathering, Generation::new(self.sink, slot));
+            self.in_flight = Some(InFlight { generation, mark: committed, sent: false });
+        }
+        if let Some(in_flight) = self.in_flight.as_mut().filter(|in_flight| !in_flight.sent) {
+            in_flight.sent = true;
+            let snapshot = in_flight.generation.arrangement.committed();
+            worker.send(Job { snapshot, mark: in_flight.mark, confirmed: self.confirmed });
+        }
+    }
+
+    /// Whether the thread of the target has ended by a bug: nobody takes what is in flight.
+    pub fn is_orphaned(&self) -> bool {
+        self.worker.as_ref().is_some_and(Worker::has_ended)
+    }
+
+    /// The target has all epochs up to a mark: what was in flight is dropped.
+    pub fn confirm(&mut self, mark: Epoch) {
+        assert_eq!(self.in_flight.as_ref().map(|in_flight| in_flight.mark), Some(mark), "what was sent is confirmed");
+        self.in_flight = None;
+        self.confirmed = Some(mark);
+        self.trouble = None;
+    }
+
+    /// The target did not take what is in flight; it is kept, and its thread tries again. Whether this is news.
+    pub fn refuse(&mut self, error: TargetError) -> bool {
+        let news = self.trouble.as_ref() != Some(&error);
+        self.trouble = Some(error);
+        news
+    }
+
+    /// Why the target did not take what is in flight.
+    pub fn trouble(&self) -> Option<&TargetError> {
+        self.trouble.as_ref()
+    }
+
+    /// Keys that wait; one that is in flight and has changed again counts twice.
+    pub fn pending(&self) -> u64 {
+        self.gathering.keys + self.in_flight.as_ref().map_or(0, |in_flight| in_flight.generation.keys)
+    }
+
+    /// The most keys that may wait.
+    pub fn rows_max(&self) -> u64 {
+        self.rows_max
+    }
+
+    /// The epoch up to which the target has everything; `None`: it has nothing yet.
+    pub fn frontier(&self, committed: Epoch) -> Option<Epoch> {
+        if self.pending() == 0 { Some(committed) } else { self.confirmed }
+    }
+
+    /// Drops all that waits, and ends the thread.
+    pub fn close(&mut self) {
+        let slot = 1 - self.gathering.arrangement.id().slot;
+        self.gathering = Generation::new(self.sink, slot);
+        self.in_flight = None;
+        self.trouble = None;
+        self.worker = None;
+    }
+
+    /// What a checkpoint keeps beside the arrangements.
+    pub fn state(&self) -> OutboxState {
+        OutboxState {
+            confirmed: self.confirmed,
+            gathering: self.gathering.state(),
+            in_flight: self.in_flight.as_ref().map(|in_flight| (in_flight.mark, in_flight.generation.state())),
+        }
+    }
+
+    /// The arrangements, as a checkpoint keeps them.
+    pub fn snapshots(&self) -> impl Iterator<Item = (ArrangementId, Snapshot)> {
+        let in_flight = self.in_flight.as_ref().map(|in_flight| &in_flight.generation);
+        let all = std::iter::once(&self.gathering).chain(in_flight);
+        all.map(|generation| (generation.arrangement.id(), generation.arrangement.committed()))
+    }
+}

@@ -1,0 +1,63 @@
+//! A key as PostgreSQL shows it in a DETAIL: `Key (a, b)=(1, x)`.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{
+    Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+    Time64MicrosecondType, TimestampMicrosecondType,
+};
+use plan::TableDef;
+use schemas::text::{write_date, write_i256_trimmed, write_numeric128, write_time, write_timestamp};
+use zset::ColumnType;
+
+/// The key of a row.
+pub(super) fn key(def: &TableDef, rows: &RecordBatch, row: usize) -> String {
+    let names: Vec<&str> = def.key_columns().map(|column| column.name.as_str()).collect();
+    let values: Vec<String> = def.key.iter().map(|&at| value(def.columns.0[at].ty, rows.column(at), row)).collect();
+    format!("Key ({})=({})", names.join(", "), values.join(", "))
+}
+
+fn value(ty: ColumnType, array: &dyn Array, row: usize) -> String {
+    if array.is_null(row) {
+        return "null".to_string();
+    }
+    let mut out = Vec::new();
+    match ty {
+        ColumnType::Boolean => return if array.as_boolean().value(row) { "t" } else { "f" }.to_string(),
+        ColumnType::SmallInt => return array.as_primitive::<Int16Type>().value(row).to_string(),
+        ColumnType::Int => return array.as_primitive::<Int32Type>().value(row).to_string(),
+        ColumnType::BigInt => return array.as_primitive::<Int64Type>().value(row).to_string(),
+        ColumnType::Real => return array.as_primitive::<Float32Type>().value(row).to_string(),
+        ColumnType::Double => return array.as_primitive::<Float64Type>().value(row).to_string(),
+        ColumnType::Text | ColumnType::Varchar(_) | ColumnType::Uuid | ColumnType::Jsonb => {
+            return array.as_string::<i32>().value(row).to_string();
+        }
+        ColumnType::Bytea => {
+            let bytes = array.as_binary::<i32>().value(row);
+            return bytes.iter().fold("\\x".to_string(), |text, byte| format!("{text}{byte:02x}"));
+        }
+        ColumnType::Numeric { precision, scale } if precision <= 38 => {
+            write_numeric128(array.as_primitive::<Decimal128Type>().value(row), scale, &mut out);
+        }
+        ColumnType::Numeric { scale, .. } => {
+            write_i256_trimmed(array.as_primitive::<Decimal256Type>().value(row), scale, &mut out);
+        }
+        ColumnType::Date => write_date(array.as_primitive::<Date32Type>().value(row), &mut out),
+        ColumnType::Time => write_time(array.as_primitive::<Time64MicrosecondType>().value(row), &mut out),
+        ColumnType::Timestamp(_) | ColumnType::TimestampTz(_) => {
+            write_timestamp(array.as_primitive::<TimestampMicrosecondType>().value(row), false, &mut out);
+        }
+    }
+    let mut text = String::from_utf8_lossy(&out).replacen('T', " ", 1);
+    if matches!(ty, ColumnType::Time | ColumnType::Timestamp(_) | ColumnType::TimestampTz(_)) {
+        // Six digits behind the point, of which PostgreSQL leaves out the zeros; a year before 1 has words behind them.
+        let (head, tail) = text.split_once('.').map_or((text.clone(), String::new()), |(head, tail)| {
+            let digits = tail.chars().take_while(char::is_ascii_digit).count();
+            let kept = tail[..digits].trim_end_matches('0');
+            let point = if kept.is_empty() { "" } else { "." };
+            (format!("{head}{point}{kept}"), tail[digits..].to_string())
+        });
+        let zone = if matches!(ty, ColumnType::TimestampTz(_)) { "+00" } else { "" };
+        text = format!("{head}{zone}{tail}");
+    }
+    text
+}

@@ -1,0 +1,165 @@
+//! Tables of our own: changed by SQL alone, kept in a topic that is ours.
+//!
+//! ```text
+//! a statement's rows ─► checked against what is staged ─► records ─► decoded again ─► staged
+//! ```
+//! What is staged is decoded from the very bytes that go out, by the decoder that a replay uses: live and replay cannot come
+//! to different rows. A value that the records do not carry exactly is refused before anything is staged.
+
+mod check;
+mod key_text;
+mod life;
+mod topic;
+
+use std::sync::Arc;
+
+use api::{OutRecord, TopicPartition};
+use bytes::Bytes;
+use dataflow::{Contents, RowChanges, StatementError};
+use plan::{Envelope, Options, SinkEnvelope, SourceDef, TableDef};
+use schemas::{Decoder, RawRecord, SinkEncoder, SinkEpoch, SinkNames};
+use zset::{Changes, Delta, Op, Partition};
+
+use crate::{EngineError, WriteError};
+use check::Net;
+pub(crate) use topic::{Retired, name_topic};
+
+/// What turns a table's rows into the records of its topic.
+pub(crate) struct Own {
+    encoder: SinkEncoder,
+    topic: Arc<str>,
+    partitions: u32,
+}
+
+/// A statement that is staged.
+pub(crate) struct Staging {
+    /// What goes out, in order.
+    pub records: Vec<OutRecord>,
+    /// What it changes.
+    pub delta: Delta,
+}
+
+/// How the records of a table of our own are read back.
+pub(crate) fn decoding(def: &TableDef) -> (Envelope, Options) {
+    let envelope = if def.key.is_empty() { Envelope::Debezium } else { Envelope::Upsert };
+    let options = [
+        ("format", "json"),
+        ("replica_identity", "full"),
+        ("decimal_handling_mode", "string"),
+        ("time_precision_mode", "isostring"),
+        ("binary_handling_mode", "base64"),
+        (schemas::OWN_RECORDS, "true"),
+    ];
+    (envelope, Options(options.into_iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()))
+}
+
+impl Own {
+    /// For a table with so many partitions of its topic.
+    pub fn new(def: &TableDef, source: &SourceDef, pipeline: &str, partitions: u32) -> Self {
+        let names = SinkNames { pipeline: pipeline.to_string(), table: def.name.clone() };
+        let envelope = if def.key.is_empty() { SinkEnvelope::Debezium } else { SinkEnvelope::Upsert };
+        let encoder = SinkEncoder::new(&def.columns, &def.key, envelope, false, &names);
+        Self { encoder, topic: source.topic.as_str().into(), partitions }
+    }
+
+    /// As this one, of the table as it is now.
+    pub fn altered(&self, def: &TableDef, pipeline: &str) -> Self {
+        let source = def.source().expect("a table of our own has a topic");
+        Self::new(def, source, pipeline, self.partitions)
+    }
+
+    /// Checks a statement's rows against the contents with what is staged, and stages them. Refused, nothing of it is.
+    pub fn stage(
+        &self,
+        def: &TableDef,
+        contents: &mut Contents,
+        decoder: &mut dyn Decoder,
+        changes: &RowChanges,
+        at: &SinkEpoch,
+    ) -> Result<Result<Staging, WriteError>, EngineError> {
+        if !same_columns(def, changes) {
+            // The table was altered meanwhile.
+            return Ok(Err(WriteError::Conflict));
+        }
+        let (gone, come) = (contents.look(&changes.gone)?, contents.look(&changes.come)?);
+        let net = match check::check(def, gone, come) {
+            Ok(net) => net,
+            Err(error) => return Ok(Err(error)),
+        };
+        let records = self.records(&net.delta, at);
+        let decoded = match read_back(def, contents, decoder, &records, &net) {
+            Ok(decoded) => decoded,
+            Err(error) => return Ok(Err(EngineError::Statement(error).into())),
+        };
+        let applied = contents.apply_changes(&decoded)?;
+        assert!(applied.unresolved.is_empty() && applied.missing_retractions == 0, "a checked statement applies whole");
+        Ok(Ok(Staging { records, delta: applied.delta }))
+    }
+
+    fn records(&self, delta: &Delta, at: &SinkEpoch) -> Vec<OutRecord> {
+        let record = |record: schemas::SinkRecord| {
+            let partition = Partition(schemas::partition(record.partition_hash, self.partitions) as i32);
+            OutRecord {
+                to: TopicPartition { topic: Arc::clone(&self.topic), partition },
+                timestamp: at.timestamp,
+                key: record.key.map(Bytes::from),
+                value: record.value.map(Bytes::from),
+                headers: Vec::new(),
+            }
+        };
+        self.encoder.encode(delta, at).into_iter().map(record).collect()
+    }
+}
+
+fn same_columns(def: &TableDef, changes: &RowChanges) -> bool {
+    let schema = def.columns.schema();
+    [&changes.gone, &changes.come].into_iter().all(|rows| {
+        let fields = rows.schema_ref().fields();
+        let same = |(a, b): (&Arc<arrow::datatypes::Field>, &Arc<arrow::datatypes::Field>)| {
+            a.name() == b.name() && a.data_type() == b.data_type()
+        };
+        fields.len() == schema.fields().len() && fields.iter().zip(schema.fields()).all(same)
+    })
+}
+
+/// Decodes the records of a statement, and compares what they say with what was meant.
+fn read_back(
+    def: &TableDef,
+    contents: &Contents,
+    decoder: &mut dyn Decoder,
+    records: &[OutRecord],
+    net: &Net,
+) -> Result<Changes, StatementError> {
+    let raw: Vec<RawRecord<'_>> =
+        records.iter().map(|r| RawRecord::new(r.key.as_deref(), r.value.as_deref())).collect();
+    let decoded = decoder.decode(&raw);
+    // What columns its topic lacks is no news to a table that writes it.
+    decoder.warnings();
+    let refuse = |why: String| {
+        Err(StatementError {
+            sqlstate: "22000",
+            message: format!("cannot keep a row of table \"{}\": {why}", def.name),
+            hint: None,
+            detail: None,
+            position: None,
+        })
+    };
+    if let Some(dead) = decoded.dead.first() {
+        return refuse(dead.reason.clone());
+    }
+    let (rows, keys) = contents.bytes(&decoded.changes.rows);
+    let told = decoded.changes.ops.iter().enumerate().map(|(at, op)| match op {
+        Op::Upsert | Op::Insert => (1, rows.row(at)),
+        Op::Retract => (-1, rows.row(at)),
+        Op::Delete => (-1, keys.row(at)),
+        Op::Truncate => (0, &[][..]),
+    });
+    let mut told: Vec<(i64, &[u8])> = told.collect();
+    let mut meant = net.meant();
+    told.sort_unstable();
+    meant.sort_unstable();
+    if told != meant {
+        return refuse("its record does not carry its values exactly".to_string());
+    }
+    Ok(decoded.changes)
+}

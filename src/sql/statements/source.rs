@@ -1,0 +1,199 @@
+//! What a table or source with a connector reads, from its options.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use dataflow::StatementError;
+use plan::{Envelope, Options, SourceDef, StartAt};
+
+use super::columns::Shape;
+use super::options;
+use crate::error::{Detail, Result, code, error, syntax, unsupported};
+
+/// The connectors, for messages.
+const CONNECTORS: &str = "the connectors are kafka, log (the embedded log), file; without one it is a table of our own, \
+                          filled by INSERT";
+
+/// Whether what is declared of columns may be said of a table with a connector.
+pub(super) fn refuse_own_clauses(shape: &Shape, what: &str) -> Result<()> {
+    if shape.defaults.iter().any(Option::is_some) {
+        return Err(unsupported(
+            format!("DEFAULT in {what} with a connector"),
+            "its rows are made elsewhere: a missing field is NULL; use COALESCE(column, value) in a stream table",
+        ));
+    }
+    match shape.checks.first() {
+        None => Ok(()),
+        Some(check) => Err(unsupported(
+            format!("CHECK in {what} with a connector"),
+            "its rows are made elsewhere and are not refused; state the condition in a stream table's WHERE",
+        )
+        .at(check.span)),
+    }
+}
+
+/// The source of options. `stored`: CREATE TABLE; else CREATE SOURCE.
+pub(super) fn source(name: &str, shape: &Shape, mut options: Options, stored: bool) -> Result<SourceDef> {
+    let connector = connector(&options)?;
+    of_connector(&connector, &options)?;
+    let topic = topic(name, &connector, &options)?;
+    let dlq_topic = options::topic(&options, "dlq_topic")?.unwrap_or_else(|| format!("{name}.dlq"));
+    format(&options)?;
+    let envelope = match options::one_of(&options, "envelope", "append", &["append", "upsert", "debezium"])? {
+        "upsert" => Envelope::Upsert,
+        "debezium" => Envelope::Debezium,
+        _ => Envelope::Append,
+    };
+    let identity = options::one_of(&options, "replica_identity", "default", &["default", "full"])?.to_string();
+    debezium_only(&options, envelope)?;
+    options::one_of(&options, "decimal_handling_mode", "precise", &["precise", "double", "string"])?;
+    let precision = ["adaptive", "adaptive_time_microseconds", "connect", "isostring", "microseconds", "nanoseconds"];
+    options::one_of(&options, "time_precision_mode", "adaptive", &precision)?;
+    options::one_of(&options, "binary_handling_mode", "bytes", &["bytes", "base64", "base64-url-safe", "hex"])?;
+    if let Some(follow) = options::boolean(&options, "follow")? {
+        options.0.insert("follow".to_string(), follow.to_string());
+    }
+    if !stored {
+        not_stored(shape, envelope)?;
+    }
+    if shape.key.is_empty() {
+        refuse_keyless(envelope, &identity, stored)?;
+    }
+    Ok(SourceDef {
+        connector,
+        topic,
+        dlq_topic,
+        envelope,
+        start: start(&options)?,
+        partitions: options::count(&options, "partitions", 10_000)?.unwrap_or(1),
+        stored,
+        own: None,
+        include: Vec::new(),
+        options,
+    })
+}
+
+fn connector(options: &Options) -> Result<String> {
+    match options.get("connector") {
+        Some(connector @ ("kafka" | "log" | "file")) => Ok(connector.to_string()),
+        Some(connector @ ("postgres" | "http" | "s3")) => Err(unsupported(
+            format!("connector = '{connector}' for a table"),
+            "read a topic (connector = 'kafka' or 'log') or files (connector = 'file')",
+        )),
+        Some(other) => Err(options::invalid("connector", other).with_hint(CONNECTORS)),
+        None => Err(syntax("a source needs a connector").with_hint(
+            "say WITH (connector = 'kafka', 'log' or 'file', ...); to write rows by INSERT use CREATE TABLE",
+        )),
+    }
+}
+
+/// Options that only one connector has.
+fn of_connector(connector: &str, options: &Options) -> Result<()> {
+    let refuse = |name: &str, of: &str| {
+        Err(syntax(format!("option \"{name}\" is of connector {of}, not of '{connector}'")).with_hint("leave it out"))
+    };
+    for name in options.0.keys() {
+        match name.as_str() {
+            "path" | "follow" if connector != "file" => return refuse(name, "'file'"),
+            "brokers" if connector != "kafka" => return refuse(name, "'kafka'"),
+            name if name.starts_with(options::KAFKA) && connector != "kafka" => return refuse(name, "'kafka'"),
+            "topic" | "partitions" if connector == "file" => return refuse(name, "'kafka' and 'log'"),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The topic read; of files, their path stands for it.
+fn topic(name: &str, connector: &str, options: &Options) -> Result<String> {
+    if connector != "file" {
+        let missing = || syntax(format!("table \"{name}\" needs a topic")).with_hint("say WITH (..., topic = 'name')");
+        return options::topic(options, "topic")?.ok_or_else(missing);
+    }
+    match options.get("path") {
+        Some("") => Err(options::invalid("path", "").with_hint("it is a file or a pattern: 'data/*.json'")),
+        Some(path) => Ok(path.to_string()),
+        None => Err(syntax(format!("table \"{name}\" needs a path"))
+            .with_hint("say WITH (connector = 'file', path = 'data/*.json')")),
+    }
+}
+
+/// The one format; others are refused by name.
+pub(super) fn format(options: &Options) -> Result<()> {
+    match options.get("format") {
+        None | Some("json") => Ok(()),
+        Some(other @ ("avro" | "protobuf" | "csv")) => {
+            Err(unsupported(format!("format = '{other}'"), "use format = 'json'"))
+        }
+        Some(other) => Err(options::invalid("format", other).with_hint("the formats are json")),
+    }
+}
+
+fn debezium_only(options: &Options, envelope: Envelope) -> Result<()> {
+    if options.get("replica_identity").is_some() && envelope != Envelope::Debezium {
+        return Err(syntax("option \"replica_identity\" is of envelope = 'debezium'").with_hint("leave it out"));
+    }
+    Ok(())
+}
+
+/// What only rows that are kept can have.
+fn not_stored(shape: &Shape, envelope: Envelope) -> Result<()> {
+    if !shape.key.is_empty() {
+        return Err(error(code::INVALID_TABLE_DEFINITION, "a source cannot have a PRIMARY KEY")
+            .with_hint("it keeps no rows, so no row can replace another: use CREATE TABLE with the same options"));
+    }
+    if envelope == Envelope::Upsert {
+        return Err(error(code::INVALID_TABLE_DEFINITION, "a source cannot have envelope = 'upsert'").with_hint(
+            "what a record replaces is known only where rows are kept: use CREATE TABLE with the same options",
+        ));
+    }
+    Ok(())
+}
+
+fn refuse_keyless(envelope: Envelope, identity: &str, stored: bool) -> Result<()> {
+    match envelope {
+        Envelope::Append => Ok(()),
+        Envelope::Upsert => Err(error(code::INVALID_TABLE_DEFINITION, "envelope = 'upsert' needs a PRIMARY KEY")
+            .with_hint("add PRIMARY KEY (columns), or use envelope = 'append'")),
+        Envelope::Debezium if identity == "full" => Ok(()),
+        Envelope::Debezium => {
+            let first = if stored { "add PRIMARY KEY (columns); or " } else { "" };
+            Err(error(
+                code::INVALID_TABLE_DEFINITION,
+                "envelope = 'debezium' without a PRIMARY KEY needs replica_identity = 'full'",
+            )
+            .with_hint(format!(
+                "{first}ALTER TABLE ... REPLICA IDENTITY FULL in the source database, so that events carry the whole old \
+                 row, and say replica_identity = 'full' here"
+            )))
+        }
+    }
+}
+
+fn start(options: &Options) -> Result<StartAt> {
+    let value = match options.get("start") {
+        None | Some("earliest") => return Ok(StartAt::Earliest),
+        Some("latest") => return Ok(StartAt::Latest),
+        Some(value) => value,
+    };
+    time(value).map(StartAt::Time).ok_or_else(|| invalid_start(value))
+}
+
+/// Milliseconds since 1970.
+fn time(value: &str) -> Option<i64> {
+    DateTime::parse_from_rfc3339(value)
+        .map(|t| t.timestamp_millis())
+        .ok()
+        .or_else(|| {
+            let forms = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"];
+            let naive = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(value, form).ok());
+            naive.map(|t| t.and_utc().timestamp_millis())
+        })
+        .or_else(|| {
+            let date = NaiveDate::parse_from_str(value, "%Y-%m-%d").ok()?;
+            Some(date.and_hms_opt(0, 0, 0)?.and_utc().timestamp_millis())
+        })
+}
+
+fn invalid_start(value: &str) -> StatementError {
+    options::invalid("start", value)
+        .with_hint("it is earliest, latest, or an ISO time such as 2024-01-15T10:00:00Z (UTC without a zone)")
+}

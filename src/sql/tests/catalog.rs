@@ -1,0 +1,389 @@
+//! What psql and drivers ask of the catalog, judged by PostgreSQL: every recorded query is asked of both, of the same
+//! tables. None may fail; the columns are the same, and so are the rows and their order, but for the differences in
+//! `catalog/differences.rs`.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "catalog/differences.rs"]
+mod differences;
+#[path = "support/catalog.rs"]
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use differences::{Permit, permitted};
+use plan::Catalog;
+use postgres::{Client, NoTls};
+use support::{Answer, Recorded, catalog, ours, prepare, recorded, theirs};
+
+const FILES: [(&str, &str); 6] = [
+    ("psql", include_str!("catalog/psql.sql")),
+    ("completion", include_str!("catalog/completion.sql")),
+    ("jdbc", include_str!("catalog/jdbc.sql")),
+    ("python", include_str!("catalog/python.sql")),
+    ("tokio-postgres", include_str!("catalog/tokio_postgres.sql")),
+    ("standard", include_str!("catalog/standard.sql")),
+];
+
+const RELATIONS: &str = "SELECT oid, relname FROM pg_catalog.pg_class WHERE oid >= 16384 AND relnamespace = 2200";
+
+type Oids = BTreeMap<String, String>;
+
+/// A database of this name in the PostgreSQL of the tests, with the tables of the recorded queries.
+fn database(name: &str) -> Client {
+    let url = std::env::var("MILLSTREAM_TEST_POSTGRES").expect(
+        "MILLSTREAM_TEST_POSTGRES is not set: run tests/run, which starts a PostgreSQL 15, or set it to the URL of one, \
+         as in postgres://postgres@127.0.0.1:5432/postgres",
+    );
+    let mut server = Client::connect(&url, NoTls).expect("connect to MILLSTREAM_TEST_POSTGRES");
+    server.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).unwrap();
+    server.batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
+    let (server, _) = url.rsplit_once('/').unwrap();
+    let mut client = Client::connect(&format!("{server}/{name}"), NoTls).unwrap();
+    client.batch_execute(include_str!("catalog/postgres.sql")).unwrap();
+    client
+}
+
+fn our_catalog() -> Catalog {
+    catalog(include_str!("catalog/millstream.sql"))
+}
+
+/// The relations by their oids.
+fn oids(answer: Answer) -> Oids {
+    let (_, rows) = answer.unwrap();
+    rows.into_iter().map(|row| (row[0].clone().unwrap(), row[1].clone().unwrap())).collect()
+}
+
+/// A recorded text with the oids that its relations have now.
+fn with_oids(text: &str, recorded: &Oids, now: &Oids) -> String {
+    let mut text = text.to_string();
+    for (oid, name) in recorded {
+        // an oid that a later one begins with is none of them: all have five digits
+        let current = now.iter().find(|(_, relation)| *relation == name).map_or("999999", |(oid, _)| oid.as_str());
+        text = text.replace(oid, &format!("\u{1}{current}\u{1}"));
+    }
+    text.replace('\u{1}', "")
+}
+
+/// Rows with names in the place of users' oids, of the database and of the user.
+fn named(rows: &[Vec<Option<String>>], now: &Oids, database: &str) -> Vec<Vec<String>> {
+    let cell = |cell: &Option<String>| match cell.as_deref() {
+        None => "NULL".to_string(),
+        Some("postgres" | "millstream") => "(us)".to_string(),
+        Some(text) if text == database => "(us)".to_string(),
+        Some(text) => now.get(text).map_or_else(|| format!("'{text}'"), |name| format!("(oid of {name})")),
+    };
+    rows.iter().map(|row| row.iter().map(cell).collect()).collect()
+}
+
+struct Both {
+    catalog: Catalog,
+    client: Client,
+    database: String,
+    our_oids: Oids,
+    their_oids: Oids,
+}
+
+impl Both {
+    fn new(database_name: &str) -> Self {
+        let (catalog, mut client) = (our_catalog(), database(database_name));
+        let our_oids = oids(ours(&catalog, RELATIONS, &[]));
+        let their_oids = oids(theirs(&mut client, RELATIONS, &[]));
+        Self { catalog, client, database: database_name.to_string(), our_oids, their_oids }
+    }
+
+    /// What is wrong with our answer to a recorded query.
+    fn judge(&mut self, query: &Recorded, recorded: &Oids) -> Option<String> {
+        let values = |now: &Oids| query.values.iter().map(|value| with_oids(value, recorded, now)).collect::<Vec<_>>();
+        let (our_sql, our_values) = (with_oids(&query.sql, recorded, &self.our_oids), values(&self.our_oids));
+        let (their_sql, their_values) = (with_oids(&query.sql, recorded, &self.their_oids), values(&self.their_oids));
+        let (a, b) = (ours(&self.catalog, &our_sql, &our_values), theirs(&mut self.client, &their_sql, &their_values));
+        let ((our_columns, our_rows), (their_columns, their_rows)) = match (a, b) {
+            (Ok(a), Ok(b)) if !query.refused => (a, b),
+            (Err(a), Err(b)) if query.refused && a[..5] == b[..5] => return None,
+            (a, b) => return Some(format!("ours {a:?}\ntheirs {b:?}")),
+        };
+        if let Some(wrong) = columns_differ(&our_columns, &their_columns) {
+            return Some(wrong);
+        }
+        let ours = named(&our_rows, &self.our_oids, &self.database);
+        let theirs = named(&their_rows, &self.their_oids, &self.database);
+        rows_differ(query, &our_columns, ours, theirs)
+    }
+}
+
+fn columns_differ(ours: &[(String, u32)], theirs: &[(String, u32)]) -> Option<String> {
+    let same = ours.len() == theirs.len()
+        && ours.iter().zip(theirs).all(|(a, b)| a.0 == b.0 && differences::shown_as(b.1) == a.1);
+    (!same).then(|| format!("columns: ours {ours:?}, theirs {theirs:?}"))
+}
+
+fn rows_differ(
+    query: &Recorded,
+    columns: &[(String, u32)],
+    mut ours: Vec<Vec<String>>,
+    mut theirs: Vec<Vec<String>>,
+) -> Option<String> {
+    let permit = permitted(query);
+    if let Some(Permit::Columns(names)) = permit {
+        for (at, _) in columns.iter().enumerate().filter(|(_, column)| names.contains(&column.0.as_str())) {
+            for row in ours.iter_mut().chain(&mut theirs) {
+                row[at] = "(differs)".to_string();
+            }
+        }
+    }
+    let ordered = query.sql.rsplit("ORDER BY").next().is_some_and(|end| end.len() < 80 && query.sql.len() > end.len());
+    let (a, b): (BTreeSet<_>, BTreeSet<_>) = (ours.iter().collect(), theirs.iter().collect());
+    let wrong = match permit {
+        Some(Permit::Rows) => false,
+        Some(Permit::Fewer) => !a.is_subset(&b) || ours.is_empty(),
+        _ if ordered => ours != theirs,
+        _ => a != b || ours.len() != theirs.len(),
+    };
+    let show = |rows: Vec<&&Vec<String>>| {
+        rows.into_iter().take(12).map(|row| row.join(" | ")).collect::<Vec<_>>().join("\n    ")
+    };
+    wrong.then(|| {
+        let (more, less) = (show(a.difference(&b).collect()), show(b.difference(&a).collect()));
+        format!("{} and {} rows; only ours:\n    {more}\n  only theirs:\n    {less}", ours.len(), theirs.len())
+    })
+}
+
+#[test]
+fn clients_are_answered_as_by_postgresql() {
+    let mut both = Both::new("millstream_catalog_answers");
+    let mut wrong = Vec::new();
+    let mut asked = 0;
+    for (file, text) in FILES {
+        let (queries, recorded) = recorded(text);
+        for query in queries {
+            asked += 1;
+            if let Some(what) = both.judge(&query, &recorded) {
+                wrong.push(format!("{file} {}: {what}\n  {}", query.label, query.sql));
+            }
+        }
+    }
+    assert!(asked > 200, "{asked} queries were asked");
+    assert!(wrong.is_empty(), "{} of {asked} queries:\n\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+/// Rows of our answer alone.
+fn rows(catalog: &Catalog, sql: &str, values: &[&str]) -> Vec<Vec<Option<String>>> {
+    let values: Vec<String> = values.iter().map(|value| (*value).to_string()).collect();
+    ours(catalog, sql, &values).unwrap_or_else(|e| panic!("{sql}: {e}")).1
+}
+
+/// Rows of our answer as lines; NULL is `-`.
+fn lines(catalog: &Catalog, sql: &str) -> Vec<String> {
+    let line = |row: Vec<Option<String>>| {
+        row.into_iter().map(|cell| cell.unwrap_or_else(|| "-".to_string())).collect::<Vec<_>>().join(" | ")
+    };
+    rows(catalog, sql, &[]).into_iter().map(line).collect()
+}
+
+#[test]
+fn the_files_of_facts_are_postgresqls() {
+    let mut client = database("millstream_catalog_facts");
+    let facts = include_str!("../catalog/facts/facts.sql");
+    let files = [
+        ("relations", include_str!("../catalog/facts/relations.tsv")),
+        ("types", include_str!("../catalog/facts/types.tsv")),
+        ("procs", include_str!("../catalog/facts/procs.tsv")),
+        ("keywords", include_str!("../catalog/facts/keywords.tsv")),
+    ];
+    for (name, file) in files {
+        let (_, sql) = facts.split_once(&format!("-- {name}.tsv")).unwrap();
+        let sql = sql.split_once('\n').unwrap().1.split_once(';').unwrap().0;
+        let (_, rows) = theirs(&mut client, sql, &[]).unwrap();
+        let theirs: Vec<String> = rows
+            .into_iter()
+            .map(|row| row.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().join("\t"))
+            .collect();
+        // initdb gives the oids above 12000, which differ from one minor version to the next
+        let stable = |line: &str| match line.split_once('\t') {
+            Some((oid, rest)) if oid.parse::<u32>().is_ok_and(|oid| oid >= 12000) => rest.to_string(),
+            _ => line.to_string(),
+        };
+        let ours: BTreeSet<String> = file.lines().map(stable).collect();
+        let theirs: BTreeSet<String> = theirs.iter().map(|line| stable(line)).collect();
+        let (more, less): (Vec<_>, Vec<_>) = (ours.difference(&theirs).collect(), theirs.difference(&ours).collect());
+        assert!(more.is_empty() && less.is_empty(), "{name}: only ours {more:#?}, only theirs {less:#?}");
+    }
+}
+
+/// What `\d` of a name shows: its columns, then its indexes, as psql asks for them.
+fn described(catalog: &Catalog, name: &str) -> Vec<String> {
+    let oid = &rows(catalog, &format!("SELECT '{name}'::pg_catalog.regclass::pg_catalog.oid"), &[])[0][0];
+    let oid = oid.clone().unwrap();
+    let (queries, _) = recorded(FILES[0].1);
+    let ask = |part: &str| {
+        let query = queries.iter().find(|query| query.label == "\\d customers" && query.sql.contains(part)).unwrap();
+        lines(catalog, &query.sql.replace("16388", &oid))
+    };
+    let mut out = ask("format_type(a.atttypid");
+    out.extend(ask("pg_get_indexdef(i.indexrelid, 0, true)"));
+    out
+}
+
+#[test]
+fn d_shows_stream_tables_and_sources() {
+    let catalog = our_catalog();
+    assert_eq!(
+        described(&catalog, "totals"),
+        [
+            "region | text | - | f | - |  | ",
+            "n | bigint | - | f | - |  | ",
+            "best | double precision | - | f | - |  | ",
+            "totals_pkey | f | t | f | t | CREATE UNIQUE INDEX totals_pkey ON totals USING btree (region) NULLS NOT DISTINCT | \
+             - | - | - | - | f | 0",
+        ]
+    );
+    assert_eq!(
+        described(&catalog, "names"),
+        [
+            "id | integer | - | t | - |  | ",
+            "name | character varying(20) | - | t | - |  | ",
+            "names_pkey | t | t | f | t | CREATE UNIQUE INDEX names_pkey ON names USING btree (id) | PRIMARY KEY (id) | p | \
+             f | f | f | 0",
+        ]
+    );
+    assert_eq!(
+        described(&catalog, "customers"),
+        [
+            "id | integer | - | t | - |  | ",
+            "name | character varying(20) | - | t | - |  | ",
+            "region | text | 'north' | t | - |  | ",
+            "joined | date | - | f | - |  | ",
+            "score | double precision | 1.5 | f | - |  | ",
+            "customers_pkey | t | t | f | t | CREATE UNIQUE INDEX customers_pkey ON customers USING btree (id) | \
+             PRIMARY KEY (id) | p | f | f | f | 0",
+        ]
+    );
+    let server = "SELECT srvname, array_to_string(ftoptions, ',') FROM pg_foreign_table JOIN pg_foreign_server s \
+                  ON s.oid = ftserver WHERE ftrelid = 'clicks'::regclass";
+    assert_eq!(lines(&catalog, server), ["kafka | topic=clicks"]);
+}
+
+#[test]
+fn stream_tables_are_materialized_views() {
+    let catalog = our_catalog();
+    let tables = "SELECT table_name, table_type, is_insertable_into FROM information_schema.tables \
+                  WHERE table_schema = 'public' ORDER BY 1";
+    assert_eq!(
+        lines(&catalog, tables),
+        [
+            "Mixed Case | BASE TABLE | YES",
+            "clicks | FOREIGN | NO",
+            "customers | BASE TABLE | YES",
+            "names | MATERIALIZED VIEW | NO",
+            "orders | BASE TABLE | NO",
+            "totals | MATERIALIZED VIEW | NO",
+        ]
+    );
+    let definition = "SELECT region, count(*) AS n, max(score) AS best FROM customers GROUP BY region;";
+    let queries = [
+        "SELECT definition FROM pg_matviews WHERE matviewname = 'totals'",
+        "SELECT view_definition FROM information_schema.views WHERE table_name = 'totals'",
+        "SELECT pg_get_viewdef('totals'::regclass, true)",
+        "SELECT pg_get_viewdef('totals')",
+    ];
+    for query in queries {
+        assert_eq!(lines(&catalog, query), [definition], "{query}");
+    }
+    // a sink is not a relation
+    assert!(lines(&catalog, "SELECT 1 FROM pg_class WHERE relname = 'out'").is_empty());
+}
+
+#[test]
+fn an_oid_stays_with_its_table() {
+    let catalog = our_catalog();
+    let mut without = catalog.clone();
+    without.drop_table("Mixed Case", false).unwrap();
+    let oid = "SELECT 'names'::regclass::oid, 'names_pkey'::regclass::oid";
+    assert_eq!(lines(&catalog, oid), lines(&without, oid));
+    let all = "SELECT oid FROM pg_class UNION ALL SELECT oid FROM pg_constraint UNION ALL SELECT oid FROM pg_attrdef \
+               UNION ALL SELECT oid FROM pg_type WHERE oid >= 16384";
+    let oids = lines(&catalog, all);
+    assert_eq!(oids.iter().collect::<BTreeSet<_>>().len(), oids.len());
+}
+
+#[test]
+fn data_and_catalog_are_not_mixed() {
+    let catalog = our_catalog();
+    let queries = [
+        "SELECT c.relname, t.n FROM pg_class c, totals t",
+        "SELECT * FROM customers WHERE id IN (SELECT oid FROM pg_class)",
+        "SELECT current_database(), name FROM public.customers",
+    ];
+    for query in queries {
+        let e = prepare(&catalog, query).unwrap_err();
+        assert_eq!(e.sqlstate, "0A000", "{query}: {e}");
+        assert!(e.message.contains("both the catalog and") && e.hint.is_some(), "{query}: {e}");
+    }
+    // a query that does not mention the catalog is none of the catalog's
+    let planned = prepare(&catalog, "SELECT lower(name) FROM customers").unwrap();
+    assert!(!format!("{:?}", planned.work).contains("Answer"), "{:?}", planned.work);
+}
+
+#[test]
+fn parameters_have_the_types_of_their_use() {
+    let catalog = our_catalog();
+    let sql = "SELECT relname FROM pg_class WHERE oid = $1 AND relkind = ANY (ARRAY[$2::varchar, $3]) AND relhasindex = $4 \
+               AND relnatts > $5 AND oid = $6::regclass LIMIT $7";
+    let prepared = prepare(&catalog, sql).unwrap();
+    let types: Vec<String> = prepared.parameters.iter().map(ToString::to_string).collect();
+    assert_eq!(types, ["bigint", "text", "text", "boolean", "smallint", "text", "bigint"]);
+    let oid = lines(&catalog, "SELECT 'orders'::regclass::oid").remove(0);
+    let with = |limit: &str| rows(&catalog, sql, &[&oid, "r", "m", "t", "3", "orders", limit]).len();
+    assert_eq!((with("1"), with("0")), (1, 0));
+    let missing = ours(&catalog, sql, &[]).unwrap_err();
+    assert!(missing.starts_with("08P01"), "{missing}");
+}
+
+#[test]
+fn limits_are_kept() {
+    let catalog = our_catalog();
+    let sql =
+        "SELECT count(*) FROM pg_attribute a, pg_attribute b, pg_attribute c WHERE a.attnum + b.attnum > c.attnum";
+    for (limits, sqlstate) in support::too_little() {
+        let e = support::run(&catalog, sql, &[], &limits).unwrap_err();
+        assert!(e.starts_with(sqlstate), "{e}");
+    }
+}
+
+#[test]
+fn long_queries_are_answered_and_deep_ones_refused() {
+    let catalog = our_catalog();
+    let long = |part: &str, between: &str| vec![part; 2000].join(between);
+    let conditions = format!("SELECT count(*) FROM pg_am WHERE {}", long("oid = 2", " OR "));
+    assert_eq!(lines(&catalog, &conditions), ["1"]);
+    let union = format!("SELECT count(*) FROM pg_am JOIN ({}) q ON true", long("SELECT 1 FROM pg_am", " UNION ALL "));
+    assert_eq!(lines(&catalog, &union), ["8000"]);
+    let deep = format!("SELECT {} FROM pg_am", long("amname", " || "));
+    let e = prepare(&catalog, &deep).unwrap_err();
+    assert_eq!(e.sqlstate, "54001", "{e}");
+}
+
+#[test]
+fn numbers_do_not_overflow_in_silence() {
+    let catalog = our_catalog();
+    let queries = [
+        ("SELECT -(-9223372036854775807 - 1) FROM pg_am", "22003"),
+        ("SELECT 9223372036854775807 + 1 FROM pg_am", "22003"),
+        ("SELECT 70000::int2 FROM pg_am", "22003"),
+        ("SELECT (-1)::oid", "22003"),
+        ("SELECT 1 / 0 FROM pg_am", "22012"),
+        ("SELECT generate_series(1, 9223372036854775807) FROM pg_am", "0A000"),
+        ("SELECT generate_series(1, 2, 0) FROM pg_am", "0A000"),
+        ("SELECT 1 FROM pg_am LIMIT -1", "2201W"),
+        ("SELECT 1 FROM pg_am WHERE amname ~ '('", "2201B"),
+    ];
+    for (sql, sqlstate) in queries {
+        let e = ours(&catalog, sql, &[]).expect_err(sql);
+        assert!(e.starts_with(sqlstate), "{sql}: {e}");
+    }
+    assert_eq!(
+        lines(&catalog, "SELECT (ARRAY[1])[-9223372036854775807 - 1], left('abc', -5) FROM pg_am LIMIT 1"),
+        ["- | "]
+    );
+}
