@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod cli;
+mod compose;
 mod debezium;
 mod kill;
 mod options;
 mod oracle;
 mod psql;
 mod reference;
+mod seen;
 mod session;
 mod slt;
 mod support;
