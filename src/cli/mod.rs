@@ -50,8 +50,20 @@ enum Command {
     Demo(demo::Args),
 }
 
-/// Runs what the command line asks for.
+/// Runs what the command line asks for, on a thread with a stack for the statements of files and of replay.
 pub(crate) fn main() -> ExitCode {
+    let thread =
+        std::thread::Builder::new().name("main".to_string()).stack_size(process::STACK_BYTES).spawn(run_command);
+    match thread.map(std::thread::JoinHandle::join) {
+        Ok(Ok(code)) => code,
+        Ok(Err(_)) => {
+            Failure::other("the main thread panicked, which is a bug of millstream (its message is above)").report()
+        }
+        Err(error) => Failure::while_doing("cannot start a thread", error).report(),
+    }
+}
+
+fn run_command() -> ExitCode {
     let cli = match command_line() {
         Ok(cli) => cli,
         Err(failure) => return failure.report(),

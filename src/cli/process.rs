@@ -33,6 +33,10 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
 /// How long clients may take to hear that this is the end.
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
 
+/// The stack of threads that plan statements, which walk them as deep as the longest chain of operators that is taken. Only what
+/// is used of it costs memory.
+pub(super) const STACK_BYTES: usize = 256 << 20;
+
 /// What a pipeline is started with.
 #[derive(Debug)]
 pub(super) struct Settings {
@@ -70,6 +74,7 @@ impl Process {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("serve")
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|error| Failure::while_doing("cannot start threads", error))?;
@@ -104,6 +109,7 @@ impl Process {
         pg_door.set_engine(handle.clone());
         let engine = std::thread::Builder::new()
             .name("engine".to_string())
+            .stack_size(STACK_BYTES)
             // The engine goes with its loop: whoever still waits for an answer of it then gets one.
             .spawn(move || {
                 let mut engine = engine;

@@ -12,7 +12,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_n
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 use dataflow::{Alter, ColumnChange, Contents, StatementError, contents_id};
-use plan::{CatalogChange, SinkConnector, StreamDef, TableDef, TableId, TableKind};
+use plan::{CatalogChange, SinkConnector, SinkDef, SinkEnvelope, StreamDef, TableDef, TableId, TableKind};
 use state::Arrangement;
 use zset::{Delta, RowType, TimestampMs};
 
@@ -87,11 +87,14 @@ impl Engine {
 
     /// The table that a sink's target has would have other columns.
     fn refuse_targets(&self, alter: &Alter) -> Result<(), EngineError> {
-        let mut sinks = self.catalog.sinks();
-        let Some(sink) = sinks.find(|sink| sink.input == alter.table && sink.connector == SinkConnector::Postgres)
-        else {
-            return Ok(());
+        // A row that goes is named by all its columns in a sink without a key: it would not be the row that was sent.
+        let fills = matches!(&alter.change, ColumnChange::Add { value, .. } if value.is_valid(0));
+        let breaks = |sink: &SinkDef| {
+            sink.connector == SinkConnector::Postgres
+                || (fills && sink.key.is_empty() && sink.envelope == SinkEnvelope::Debezium)
         };
+        let mut sinks = self.catalog.sinks();
+        let Some(sink) = sinks.find(|sink| sink.input == alter.table && breaks(sink)) else { return Ok(()) };
         let name = &self.tables[&alter.table].def.name;
         Err(StatementError {
             sqlstate: "2BP01",

@@ -30,7 +30,10 @@ pub(crate) struct Refused {
 impl Engine {
     /// Commits a staged epoch and makes it visible.
     pub(crate) fn commit(&mut self, staged: Staged, catalog: Option<CatalogChange>) -> Result<(), EngineError> {
-        self.commit_or_name(staged, catalog)?.map_err(|(_, refused)| refused.of_statement())
+        self.commit_or_name(staged, catalog)?.map_err(|(staged, refused)| {
+            self.discard(&staged);
+            refused.of_statement()
+        })
     }
 
     /// Commits a staged epoch and makes it visible, or answers the record of a statement that the log refuses: nothing is

@@ -87,7 +87,15 @@ impl Engine {
         }
         let way = match def.connector {
             SinkConnector::Log | SinkConnector::Stdout | SinkConnector::Blackhole => Way::Direct,
-            SinkConnector::File => Way::File(self.open_file(&spec).map_err(refused)?),
+            SinkConnector::File => {
+                let file = self.open_file(&spec).map_err(refused)?;
+                if file.progress.is_some() {
+                    let why = "the file has the lines of an earlier sink of this name, and all rows would come once more; \
+                               remove it with its .progress, or give another path";
+                    return Err(refused(TargetError::Refused(why.to_string())));
+                }
+                Way::File(file)
+            }
             SinkConnector::Postgres => {
                 let mut outbox = Outbox::new(def, &table.columns);
                 let opened = self.parts.connectors.target(&spec).and_then(|mut target| {

@@ -13,6 +13,7 @@ use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, TypeSignature, Volatility,
 };
+use datafusion::scalar::ScalarValue;
 use plan::AggregateFunction;
 use zset::ColumnType as T;
 use zset::{Column, ColumnType};
@@ -67,6 +68,14 @@ impl AggregateUDFImpl for Aggregate {
 
     fn create_sliding_accumulator(&self, _: AccumulatorArgs) -> DfResult<Box<dyn Accumulator>> {
         run::aggregates::sliding(self)
+    }
+
+    /// What an empty window frame gives.
+    fn default_value(&self, data_type: &DataType) -> DfResult<ScalarValue> {
+        match self.function {
+            Function::Known(AggregateFunction::Count) => Ok(ScalarValue::Int64(Some(0))),
+            _ => ScalarValue::try_from(data_type),
+        }
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {

@@ -8,6 +8,7 @@
 
 mod aggregates;
 mod catalog;
+mod chain;
 mod error;
 mod expr;
 mod key;

@@ -59,13 +59,16 @@ impl Engine {
                 "give another by WITH (topic = '...'), or another name to the table",
             );
         }
+        // A topic that somebody deleted begins anew, wherever a table that was dropped had been.
+        let anew = self.parts.log.topic(topic).map_err(EngineError::of_statement)?.is_none();
         let info = self.parts.log.make_topic(&spec(def, source)).map_err(EngineError::of_statement)?;
         let mut reader = self.parts.log.reader(&Default::default()).map_err(EngineError::of_statement)?;
         let mut starts = Vec::new();
         for partition in (0..info.partitions as i32).map(Partition) {
             let at = TopicPartition { topic: topic.as_str().into(), partition };
             let bounds = self.parts.log.bounds(&at).map_err(EngineError::of_statement)?;
-            let left = self.retired.get(&(topic.clone(), partition)).copied().unwrap_or(bounds.low).max(bounds.low);
+            let retired = self.retired.get(&(topic.clone(), partition)).filter(|_| !anew);
+            let left = retired.copied().unwrap_or(bounds.low).max(bounds.low);
             // Of a transaction that was just committed the end may not be told yet.
             if left < bounds.high
                 && let Some(record) = first_from(&mut *reader, &at, left, &self.shared)?

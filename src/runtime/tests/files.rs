@@ -89,3 +89,18 @@ fn a_file_that_was_put_back_or_cannot_be_written_is_an_error_of_the_sink() {
     running.feed("t", &[put(4, 4, 0)]);
     assert!(status(&running).starts_with("ERROR"), "somebody else has it: {}", status(&running));
 }
+
+#[test]
+fn a_file_of_an_earlier_sink_is_not_filled_again() {
+    let world = World::new();
+    let path = world.dir.path().join("out.jsonl");
+    let running = world.start();
+    running.sql(&format!("{T}{}", create(&path)));
+    running.feed("t", &[put(1, 1, 0)]);
+    let before = lines(&path);
+    running.sql("DROP SINK s");
+    let error = running.refusal(&create(&path));
+    assert!(error.to_string().contains("earlier sink"), "{error}");
+    assert_eq!(lines(&path), before);
+    running.sql(&create(&world.dir.path().join("other.jsonl")));
+}

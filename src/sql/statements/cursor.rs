@@ -4,6 +4,7 @@ use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Span, Token};
 
+use crate::chain;
 use crate::error::{Detail, Result, code, error, from_parser, syntax, unsupported};
 use crate::text::{self, DIALECT};
 
@@ -16,6 +17,7 @@ pub(crate) struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     pub(crate) fn new(text: &'a str) -> Result<Self> {
         let tokens = text::tokenize(text)?;
+        chain::check(&tokens)?;
         Ok(Self { text, parser: Parser::new(&DIALECT).with_tokens_with_locations(tokens) })
     }
 
