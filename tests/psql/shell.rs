@@ -53,7 +53,7 @@ fn statements_and_their_tags() {
     let version = format!("15.0 (millstream {})", env!("CARGO_PKG_VERSION"));
     let expected = format!(
         "CREATE TABLE\nINSERT 0 2\nCREATE STREAM TABLE\n2|1\nUPDATE 1\n2|2\n1|é\nDELETE 1\n1\ntwo|\n{version}\nSET\nme\nDROP \
-         TABLE\nDROP TABLE\n"
+         STREAM TABLE\nDROP TABLE\n"
     );
     assert_eq!(out, expected);
 }
