@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use api::{Lines, Progress, TargetError, TargetSpec};
@@ -150,6 +151,14 @@ impl Lines for LinesFile {
         if there.as_ref() != Some(&*stored) {
             let path = self.path.display();
             return Err(TargetError::Refused(format!("{path} was written by somebody else meanwhile; start again")));
+        }
+        let seen = fs::metadata(&self.path).and_then(|there| Ok((there, file.metadata()?)));
+        if !seen.is_ok_and(|(there, open)| there.ino() == open.ino() && open.len() == stored.length) {
+            let path = self.path.display();
+            return Err(TargetError::Refused(format!(
+                "{path} was cut, renamed or removed while it was written; put it back as it was and start again, or DROP the sink \
+                 and CREATE it with another path (to rotate, do that too)"
+            )));
         }
         let length = stored.length + lines.len() as u64;
         let after =

@@ -93,14 +93,28 @@ impl TableFlow {
     /// staged. On an error everything staged since the last commit is discarded. The first step after creation gives the
     /// row of a global aggregate and the rows of VALUES, whatever the input.
     pub fn step(&mut self, inputs: &BTreeMap<TableId, Delta>) -> Result<Delta, FlowError> {
-        let result = self.run(inputs);
+        self.step_watched(inputs, &mut |_, _| ())
+    }
+
+    /// As [`TableFlow::step`], telling `progress` how many of its operators are done, of how many.
+    pub fn step_watched(
+        &mut self,
+        inputs: &BTreeMap<TableId, Delta>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Delta, FlowError> {
+        let result = self.run(inputs, progress);
         if result.is_err() {
             self.discard();
         }
         result
     }
 
-    fn run(&mut self, inputs: &BTreeMap<TableId, Delta>) -> Result<Delta, FlowError> {
+    fn run(
+        &mut self,
+        inputs: &BTreeMap<TableId, Delta>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Delta, FlowError> {
+        let total = self.nodes.len() as u64;
         let mut outputs: Vec<Option<Delta>> = Vec::with_capacity(self.nodes.len());
         let mut entered: BTreeMap<TableId, Delta> = BTreeMap::new();
         for at in 0..self.nodes.len() {
@@ -122,6 +136,7 @@ impl TableFlow {
             outputs.push(output.filter(|delta| !delta.is_empty()));
             let done = (0..at).filter(|&earlier| before[earlier].last_reader == at);
             done.for_each(|earlier| outputs[earlier] = None);
+            progress(at as u64 + 1, total);
         }
         match outputs.pop().flatten() {
             Some(delta) => Ok(consolidate(&delta, &self.codec)),

@@ -108,13 +108,10 @@ impl Engine {
         }
         let metadata = self.metadata();
         let store = Arc::clone(&self.store);
-        let at_work = self.shared.jobs.begin("checkpoint", &self.config.pipeline, None, "blocks");
+        let at_work = self.shared.jobs.begin("checkpoint", &self.config.pipeline, None, "batches");
         let thread = std::thread::Builder::new()
             .name("checkpoint".to_string())
-            .spawn(move || {
-                let _at_work = at_work;
-                store.checkpoint(epoch, &lists, &metadata)
-            })
+            .spawn(move || store.checkpoint(epoch, &lists, &metadata, &mut |done, total| at_work.reach(done, total)))
             .map_err(|error| EngineError::Log(format!("cannot start a thread for the checkpoint: {error}")))?;
         self.background.records.insert(epoch, self.chain.offset);
         self.background.running = Some((epoch, thread));

@@ -139,10 +139,8 @@ impl Engine {
                 return Err(StatementError { sqlstate: "55000", message, hint, detail: None, position: None }.into());
             }
         }
-        let there: i64 = stream.inputs.iter().map(|input| self.tables[input].contents.rows()).sum();
-        let at_work = self.shared.jobs.begin("population", &def.name, Some(there.max(0) as u64), "rows");
+        let at_work = self.shared.jobs.begin("population", &def.name, None, "operators");
         let (inputs, backfill) = self.all_of(&stream.inputs)?;
-        at_work.advance(inputs.values().map(|rows| rows.len() as u64).sum());
         let flow = TableFlow::new(def.id, graph, &mut Arrangement::new);
         let arrangement = Arrangement::new(contents_id(def.id), Contents::law(&def));
         let contents = Contents::with_rows(&def, arrangement, 0);
@@ -153,7 +151,7 @@ impl Engine {
         let mut staged = Staged::at(timestamp);
         staged.touched.insert(id);
         staged.backfill = backfill;
-        match table.stage_refresh(inputs)? {
+        match table.stage_refresh_watched(inputs, &mut |done, total| at_work.reach(done, total))? {
             Refresh::Done(delta) => staged.keep(id, delta, &codec, true),
             Refresh::Failed(error) => return Err(dataflow::FlowError::Row(error).into()),
         }

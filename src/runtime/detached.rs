@@ -106,7 +106,16 @@ impl Engine {
                     }
                 });
                 match opened {
-                    Ok(opened) => outbox.keep(opened),
+                    Ok(opened) => {
+                        if opened.progress.is_some() {
+                            notices.push(
+                                "an earlier sink of this name has filled the table: rows of it that were deleted since then stay \
+                                 there; empty the table and create the sink again if it is to equal its source"
+                                    .to_string(),
+                            );
+                        }
+                        outbox.keep(opened);
+                    }
                     Err(TargetError::Retriable(why)) => {
                         notices.push(format!("the target does not answer, the rows wait for it: {why}"));
                     }
@@ -331,13 +340,13 @@ impl Engine {
                 let why = outbox.trouble().map_or("it is too slow".to_string(), TargetError::to_string);
                 let reason = format!(
                     "{pending} keys wait for the target, more than outbox_rows_max = {max} ({why}); they were dropped: when it \
-                     is mended, DROP SINK {name} and CREATE it again, which fills the target from the start"
+                     is mended, DROP SINK {name}, empty its table there, and CREATE it again, which fills it from the start"
                 );
                 broken.push((*id, reason));
             } else if outbox.is_orphaned() {
                 let reason = format!(
                     "the thread of its target has panicked, which is a bug of millstream (its message is in the log); DROP SINK \
-                     {name} and CREATE it again, which fills the target from the start"
+                     {name}, empty its table there, and CREATE it again, which fills it from the start"
                 );
                 broken.push((*id, reason));
             }

@@ -196,7 +196,8 @@ impl Engine {
     }
 }
 
-/// The ranges of what statements wrote, by the offsets of their records.
+/// The ranges of what statements wrote, by the offsets of their records. A gap ends a range: inside of one transaction of ours it
+/// is a record that somebody else put into the topic meanwhile, and that is none of ours.
 pub(crate) fn ranges(statements: &[StatementRecords], offsets: &[Offset]) -> Vec<InputRange> {
     let mut tables: BTreeMap<TableId, Vec<Record>> = BTreeMap::new();
     let mut offsets = offsets.iter();
@@ -206,7 +207,8 @@ pub(crate) fn ranges(statements: &[StatementRecords], offsets: &[Offset]) -> Vec
     }
     let of_table = |(table, mut records): (TableId, Vec<Record>)| {
         range::put_in_order(&mut records);
-        range::ranges(table, &records, &BTreeMap::new())
+        let runs = records.chunk_by(|a, b| a.at.partition == b.at.partition && a.offset.0 + 1 == b.offset.0);
+        runs.flat_map(|run| range::ranges(table, run, &BTreeMap::new())).collect::<Vec<_>>()
     };
     tables.into_iter().flat_map(of_table).collect()
 }
@@ -240,5 +242,31 @@ fn unfinished(error: &EngineError) -> EngineError {
         EngineError::Fenced(why) => EngineError::Fenced(format!("{why}; the statement was not committed")),
         EngineError::Stopped(why) => EngineError::Stopped(format!("{why}; the statement was not committed")),
         other => EngineError::Log(format!("{other}; the statement was not committed")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use api::TopicPartition;
+    use zset::{Partition, TimestampMs};
+
+    use super::*;
+
+    /// Replay reads whole ranges: with a stranger's record in one it would stop for good.
+    #[test]
+    fn what_others_put_between_our_records_is_in_no_range() {
+        let record = |partition: i32| OutRecord {
+            to: TopicPartition { topic: "p.k".into(), partition: Partition(partition) },
+            timestamp: TimestampMs(1),
+            key: Some("k".into()),
+            value: None,
+            headers: Vec::new(),
+        };
+        let of = |records: Vec<OutRecord>| StatementRecords { statement: 0, table: TableId(1), records };
+        let statements = [of(vec![record(0), record(1), record(0)]), of(vec![record(0)])];
+        let found = ranges(&statements, &[Offset(10), Offset(5), Offset(12), Offset(13)]);
+        let shown: Vec<_> = found.iter().map(|r| (r.partition.0, r.range.start.0, r.range.end.0, r.count)).collect();
+        assert_eq!(shown, [(0, 10, 11, 1), (0, 12, 14, 2), (1, 5, 6, 1)]);
     }
 }

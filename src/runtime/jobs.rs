@@ -86,6 +86,13 @@ impl Jobs {
 }
 
 impl AtWork {
+    /// So much is done of so much.
+    pub(crate) fn reach(&self, done: u64, total: u64) {
+        if let Some(entry) = self.jobs.lock().entries.get_mut(&self.id) {
+            (entry.done, entry.total) = (done, Some(total));
+        }
+    }
+
     /// So much more is done.
     pub(crate) fn advance(&self, more: u64) {
         if let Some(entry) = self.jobs.lock().entries.get_mut(&self.id) {
@@ -108,15 +115,16 @@ mod tests {
     fn a_job_is_listed_while_somebody_is_at_it() {
         let jobs = Jobs::default();
         let first = jobs.begin("recovery", "p", Some(8), "epochs");
-        let second = jobs.begin("checkpoint", "p", None, "blocks");
+        let second = jobs.begin("checkpoint", "p", None, "batches");
         first.advance(2);
         let list = jobs.list();
         assert_eq!(
             list.iter().map(|job| (job.kind, job.done, job.percent())).collect::<Vec<_>>(),
             [("recovery", 2, Some(25)), ("checkpoint", 0, None)]
         );
+        second.reach(3, 4);
         drop(first);
-        assert_eq!(jobs.list().len(), 1);
+        assert_eq!(jobs.list().iter().map(|job| (job.done, job.percent())).collect::<Vec<_>>(), [(3, Some(75))]);
         drop(second);
         assert!(jobs.list().is_empty());
         assert_eq!(jobs.begin("recovery", "p", Some(0), "epochs").jobs.list()[0].percent(), Some(100));

@@ -191,7 +191,16 @@ impl Table {
     }
 
     /// Refreshes a stream table by its inputs' deltas and what it could not apply before, and stages the result.
-    pub fn stage_refresh(&mut self, mut inputs: BTreeMap<TableId, Delta>) -> Result<Refresh, EngineError> {
+    pub fn stage_refresh(&mut self, inputs: BTreeMap<TableId, Delta>) -> Result<Refresh, EngineError> {
+        self.stage_refresh_watched(inputs, &mut |_, _| ())
+    }
+
+    /// As [`Table::stage_refresh`], telling `progress` how many operators are done, of how many.
+    pub fn stage_refresh_watched(
+        &mut self,
+        mut inputs: BTreeMap<TableId, Delta>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Refresh, EngineError> {
         let Work::Stream { flow, pending } = &mut self.work else { unreachable!("only stream tables refresh") };
         if self.error.is_some() {
             for (table, waiting) in pending.iter() {
@@ -201,7 +210,7 @@ impl Table {
                 inputs.insert(*table, Delta::sum(schema, &parts));
             }
         }
-        let failed = match flow.step(&inputs) {
+        let failed = match flow.step_watched(&inputs, progress) {
             Ok(delta) => match self.contents.apply_delta(&delta) {
                 Ok(()) => {
                     pending.values_mut().for_each(|waiting| waiting.clear_on_commit = self.error.is_some());

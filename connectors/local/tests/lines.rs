@@ -121,3 +121,29 @@ fn a_path_that_cannot_be_is_refused() {
     }
     assert!(refusal(LinesFile::new(&spec(&dir.path().join("no/such"), "s", "i")).unwrap()).contains("cannot open"));
 }
+
+/// Written on at the old place, a file that was cut would have a hole, and one that was renamed would get the lines of another.
+#[test]
+fn a_file_that_is_cut_or_renamed_while_it_is_open_is_refused() {
+    type Spoil = fn(&Path);
+    let spoils: [Spoil; 3] = [
+        |path| fs::File::options().write(true).open(path).unwrap().set_len(0).unwrap(),
+        |path| fs::rename(path, path.with_extension("1")).unwrap(),
+        |path| {
+            fs::rename(path, path.with_extension("1")).unwrap();
+            fs::write(path, "a\n").unwrap();
+        },
+    ];
+    for (case, spoil) in spoils.into_iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.jsonl");
+        let (mut lines, _) = opened(&path);
+        lines.append(b"a\n", &progress(3)).unwrap();
+        spoil(&path);
+        let refused = lines.append(b"b\n", &progress(4));
+        assert!(
+            matches!(&refused, Err(TargetError::Refused(why)) if why.contains("put it back")),
+            "{case}: {refused:?}"
+        );
+    }
+}

@@ -89,3 +89,14 @@ fn distinct_reads_the_rows_of_the_delta_only() {
     b.distinct(all);
     counted("distinct", &b.done(), 4 * 200 * 8);
 }
+
+/// What SHOW JOBS shows of the first population.
+#[test]
+fn a_watched_step_tells_of_every_operator() {
+    let mut b = Build::default();
+    let (left, right) = (b.input(1, TYPES), b.input(2, TYPES));
+    b.join(left, right, &[(col(0, BigInt), col(0, BigInt))], None);
+    let mut told = Vec::new();
+    flow(&b.done()).step_watched(&BTreeMap::new(), &mut |done, total| told.push((done, total))).unwrap();
+    assert_eq!(told, [(1, 3), (2, 3), (3, 3)]);
+}

@@ -28,7 +28,8 @@ pub(crate) enum Decision {
 /// Decides about a job: all changes behind `confirmed` up to `mark`, for a target that is at `there`.
 pub(crate) fn decide(mine: &Mine, there: Option<&Progress>, confirmed: Option<Epoch>, mark: Epoch) -> Decision {
     let Mine { pipeline, sink, .. } = mine;
-    let again = format!("DROP SINK {sink} and CREATE it again, which fills the target from the start");
+    let again =
+        format!("DROP SINK {sink}, empty its table in the target, and CREATE it again, which fills it from the start");
     let Some(there) = there else {
         return match confirmed {
             None => Decision::Apply,

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
@@ -25,12 +26,14 @@ impl Store {
     /// Makes a checkpoint of one epoch's snapshots: writes the batches that are not in the live database yet, deletes
     /// those that none of the snapshots has, and names the whole as durable. Arrangements may go on meanwhile; an
     /// arrangement that is not given is not in the checkpoint. After an error the older checkpoints are as they were
-    /// and the call may be made again.
+    /// and the call may be made again. `progress` is told what is done of how much: a batch to be written is one, and the
+    /// rest (flush, links, manifest) is one.
     pub fn checkpoint(
         &self,
         epoch: Epoch,
         snapshots: &[(ArrangementId, Snapshot)],
         metadata: &[u8],
+        progress: &mut dyn FnMut(u64, u64),
     ) -> Result<CheckpointStats, StateError> {
         let started = Instant::now();
         // Held to the end: one checkpoint at a time.
@@ -44,7 +47,7 @@ impl Store {
         files::remove_dir(&target)?;
 
         self.reach(Step::Blocks)?;
-        let mut stats = self.write_blocks(&mut written, snapshots)?;
+        let mut stats = self.write_blocks(&mut written, snapshots, progress)?;
         stats.deleted = self.delete_unnamed(&mut written, snapshots)?;
         self.reach(Step::Flush)?;
         self.flush(&mut written)?;
@@ -101,9 +104,14 @@ impl Store {
         &self,
         written: &mut Written,
         snapshots: &[(ArrangementId, Snapshot)],
+        progress: &mut dyn FnMut(u64, u64),
     ) -> Result<CheckpointStats, StateError> {
         let mut stats = CheckpointStats::default();
         let mut pending = WriteBatch::default();
+        let is_durable = |batch: &Arc<Batch>| written.batches.get(&batch.uid()).is_some_and(|stored| stored.durable);
+        let to_write = snapshots.iter().flat_map(|(_, snapshot)| snapshot.list()).filter(|batch| !is_durable(batch));
+        let total = to_write.count() as u64 + 1;
+        progress(0, total);
         for (arrangement, snapshot) in snapshots {
             for batch in snapshot.list() {
                 let known = written.batches.get(&batch.uid()).copied();
@@ -125,6 +133,7 @@ impl Store {
                         self.put(&mut pending, key(block), encode_block(batch, range.clone(), key(block)))?;
                 }
                 stats.bytes += self.put(&mut pending, key(INDEX), encode_index(batch, &ranges, key(INDEX)))?;
+                progress(stats.batches as u64, total);
             }
         }
         self.write(pending)?;

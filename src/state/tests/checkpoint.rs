@@ -21,7 +21,7 @@ pub(super) fn open(dir: &Path) -> (Arc<Store>, Option<Restored>) {
 pub(super) fn save(store: &Store, epoch: u64, arrangements: &[&Arrangement]) -> Result<CheckpointStats, StateError> {
     let snapshots: Vec<(ArrangementId, Snapshot)> =
         arrangements.iter().map(|arrangement| (arrangement.id(), arrangement.committed())).collect();
-    store.checkpoint(Epoch(epoch), &snapshots, format!("{{\"epoch\":{epoch}}}").as_bytes())
+    store.checkpoint(Epoch(epoch), &snapshots, format!("{{\"epoch\":{epoch}}}").as_bytes(), &mut |_, _| ())
 }
 
 pub(super) fn contents(restored: &Restored) -> BTreeMap<ArrangementId, Model> {
@@ -143,7 +143,7 @@ fn metadata_may_be_any_bytes() {
     let dir = TempDir::new().unwrap();
     for (epoch, metadata) in [(1, vec![]), (2, vec![0xff, 0, 7]), (3, "{\"text\":\"ä\"}\n\u{0}".as_bytes().to_vec())] {
         let (store, _) = open(dir.path());
-        store.checkpoint(Epoch(epoch), &[], &metadata).unwrap();
+        store.checkpoint(Epoch(epoch), &[], &metadata, &mut |_, _| ()).unwrap();
         drop(store);
         assert_eq!(open(dir.path()).1.unwrap().metadata, metadata);
     }
@@ -257,7 +257,10 @@ fn an_older_snapshot_is_written_again() {
     stage(&mut add, &numbered(0, 100, 1));
     add.commit();
     save(&store, 2, &[&add]).unwrap();
-    let stats = store.checkpoint(Epoch(3), &[(ID, old.clone())], b"").unwrap();
+    let mut told = Vec::new();
+    let stats =
+        store.checkpoint(Epoch(3), &[(ID, old.clone())], b"", &mut |done, total| told.push((done, total))).unwrap();
+    assert_eq!(told, [(0, 2), (1, 2)]);
     assert_eq!((stats.batches, stats.deleted), (1, 1));
     drop(store);
     let restored = open(dir.path()).1.unwrap();
@@ -275,7 +278,8 @@ fn arrangements_go_on_during_a_checkpoint() {
     add.commit();
     let (snapshot, expected) = (add.committed(), scanned(&add.committed(), 1000));
     let background = Arc::clone(&store);
-    let thread = std::thread::spawn(move || background.checkpoint(Epoch(1), &[(ID, snapshot)], b"").unwrap());
+    let thread =
+        std::thread::spawn(move || background.checkpoint(Epoch(1), &[(ID, snapshot)], b"", &mut |_, _| ()).unwrap());
     for n in 0..300 {
         stage(&mut add, &numbered(n * 100, 100, -1));
         add.commit();
