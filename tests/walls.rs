@@ -41,6 +41,7 @@ const ROOMS: &[Room] = &[
             "serde_json",
             "thiserror",
             "tokio",
+            "tokio-rustls",
             "tracing",
         ],
     ),
@@ -51,7 +52,11 @@ const ROOMS: &[Room] = &[
         &["api", "plan", "zset"],
         &["arrow", "bytes", "glob", "rocksdb", "serde", "serde_json", "thiserror", "tracing", "xxhash-rust"],
     ),
-    ("connectors/postgres", &["api", "plan", "schemas", "zset"], &["arrow", "postgres", "thiserror", "tracing"]),
+    (
+        "connectors/postgres",
+        &["api", "plan", "schemas", "zset"],
+        &["arrow", "postgres", "thiserror", "tokio-postgres-rustls", "tokio-rustls", "tracing"],
+    ),
     (
         ".",
         &["api", "dataflow", "kafka", "local", "plan", "postgres", "runtime", "schemas", "serve", "sql", "zset"],
