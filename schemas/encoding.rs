@@ -66,8 +66,8 @@ pub enum KeyBody {
     Scalar,
     /// Bytes that the encoding did not write; for an only key column they are its text.
     Foreign,
-    /// What can name no key: an array, or one value for a key of several columns.
-    Unusable,
+    /// What can name no key, and why: an array, or one value for a key of several columns.
+    Unusable(&'static str),
 }
 
 /// How a column stands in an opened image.

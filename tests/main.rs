@@ -1,8 +1,10 @@
 //! Integration tests: the binary from outside, and the walls between the rooms.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod bad_input;
 mod cli;
 mod compose;
+mod crash;
 mod debezium;
 mod kill;
 mod options;
@@ -13,4 +15,7 @@ mod seen;
 mod session;
 mod slt;
 mod support;
+mod tls;
+mod topics;
+mod transactions;
 mod walls;

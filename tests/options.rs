@@ -18,6 +18,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("envelope", "connector = 'log', topic = 't', envelope = 'maxwell'"),
     ("start", "connector = 'log', topic = 't', start = 'yesterday'"),
     ("partitions", "connector = 'log', topic = 't', partitions = 0"),
+    ("on_error", "connector = 'log', topic = 't', on_error = 'skip'"),
+    ("max_dead_letters_per_minute", "connector = 'log', topic = 't', max_dead_letters_per_minute = 0"),
     ("replica_identity", "connector = 'log', topic = 't', envelope = 'debezium', replica_identity = 'some'"),
     ("decimal_handling_mode", "connector = 'log', topic = 't', envelope = 'debezium', decimal_handling_mode = 'exact'"),
     ("time_precision_mode", "connector = 'log', topic = 't', envelope = 'debezium', time_precision_mode = 'fine'"),
@@ -47,6 +49,13 @@ const SINKS: &[(&str, &str)] = &[
         "connector = 'postgres', url = 'postgres://u@h/db', table = 't', password_file = '/p', password_env = 'P'",
     ),
     ("outbox_rows_max", "connector = 'postgres', url = 'postgres://u@h/db', table = 't', outbox_rows_max = 0"),
+];
+
+const STREAMS: &[(&str, &str)] = &[
+    ("refresh_mode", "refresh_mode = 'full'"),
+    ("schedule", "schedule = '1s'"),
+    ("diamond_consistency", "diamond_consistency = 'atomic'"),
+    ("max_consecutive_errors", "max_consecutive_errors = -1"),
 ];
 
 /// Why a statement is refused: by the planner, or by the connector's own check of a sink.
@@ -102,8 +111,69 @@ fn bad_values_of_sinks_are_refused() {
 }
 
 #[test]
+fn bad_values_of_stream_tables_are_refused() {
+    covers(STREAMS, sql::stream_options());
+    for (option, with) in STREAMS {
+        let text = refusal(&format!("CREATE STREAM TABLE v WITH ({with}) AS SELECT 1 AS one"), &Catalog::default());
+        assert!(text.contains(option), "{option} is not named: {text}");
+    }
+}
+
+#[test]
 fn unknown_options_are_refused_with_the_list() {
     let text =
         refusal("CREATE TABLE t (id int) WITH (connector = 'log', topic = 't', replica = 'full')", &Catalog::default());
     assert!(text.contains("replica_identity"), "{text}");
+}
+
+/// What ALTER TABLE can change of a table with a connector, and what it says of the rest.
+#[test]
+fn bad_values_in_alter_table_are_refused() {
+    let mut catalog = Catalog::default();
+    let planner = SqlPlanner::new();
+    for create in [
+        "CREATE TABLE t (id int PRIMARY KEY) WITH (connector = 'log', topic = 't', max_dead_letters_per_minute = 5)",
+        "CREATE SOURCE s (id int) WITH (connector = 'log', topic = 't')",
+        "CREATE TABLE own (id int PRIMARY KEY)",
+        "CREATE STREAM TABLE v AS SELECT id FROM t",
+    ] {
+        match planner.plan(create, &catalog).unwrap().action {
+            Action::CreateTable(def) | Action::CreateStream { def, .. } => catalog.add_table(def).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+    for (statement, words) in [
+        ("ALTER TABLE t SET (on_error = 'skip')", "dead_letter, stop"),
+        ("ALTER TABLE t SET (max_dead_letters_per_minute = 'many')", "max_dead_letters_per_minute"),
+        ("ALTER TABLE t SET (on_error = 'stop')", "no meaning with on_error = 'stop'"),
+        ("ALTER TABLE t SET (decimal_handling_mode = 'exact')", "precise, double, string"),
+        ("ALTER TABLE t SET (topic = 'u')", "unknown option \"topic\""),
+        ("ALTER TABLE t RESET (envelope)", "the options of ALTER TABLE ... SET and RESET are on_error"),
+        ("ALTER TABLE s SET (time_precision_mode = 'connect')", "a source"),
+        ("ALTER TABLE own SET (on_error = 'stop')", "a table of our own"),
+        ("ALTER TABLE v RESUME", "a stream table"),
+        ("ALTER TABLE nope RESUME", "does not exist"),
+        ("REPLAY DEAD LETTERS FROM s", "CREATE TABLE"),
+        ("REPLAY DEAD LETTERS FROM own", "a table of our own"),
+        ("SHOW DEAD LETTERS FROM v", "a stream table"),
+        ("SHOW DEAD LETTERS FROM t LIMIT 0", "from 1 to 10000"),
+        ("SHOW DEAD LETTERS", "expected FROM"),
+    ] {
+        match planner.plan(statement, &catalog) {
+            Err(error) => assert!(error.to_string().contains(words), "{statement}: {error}"),
+            Ok(planned) => panic!("{statement} is planned: {:?}", planned.action),
+        }
+    }
+    for statement in [
+        "ALTER TABLE t RESET (max_dead_letters_per_minute)",
+        "ALTER TABLE IF EXISTS t SET (max_dead_letters_per_minute = 9, binary_handling_mode = 'hex')",
+        "ALTER TABLE s SET (on_error = 'stop')",
+        "ALTER TABLE s RESUME",
+        "REPLAY DEAD LETTERS FROM t FORCE",
+        "SHOW DEAD LETTERS FROM s LIMIT 5",
+    ] {
+        if let Err(error) = planner.plan(statement, &catalog) {
+            panic!("{statement}: {error}");
+        }
+    }
 }

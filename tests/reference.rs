@@ -100,27 +100,54 @@ const STATEMENTS: &[(&str, &str)] = &[
         "CREATE TABLE, with PRIMARY KEY, NOT NULL, DEFAULT, CHECK",
         "CREATE TABLE t (id int PRIMARY KEY, v int NOT NULL DEFAULT 1 CHECK (v > 0))",
     ),
+    (
+        "UNIQUE, also NULLS NOT DISTINCT",
+        "CREATE TABLE t (id int PRIMARY KEY, v int UNIQUE, w int, UNIQUE NULLS NOT DISTINCT (v, w))",
+    ),
+    (
+        "SERIAL, GENERATED ... AS IDENTITY",
+        "CREATE TABLE t (id bigserial, n int GENERATED ALWAYS AS IDENTITY (START WITH 5 INCREMENT BY 2))",
+    ),
+    ("FOREIGN KEY, REFERENCES, EXCLUDE", "CREATE TABLE t (id int REFERENCES a (id))"),
     ("CREATE TABLE ... WITH (connector = ...)", "CREATE TABLE t (id int) WITH (connector = 'log', topic = 't')"),
     ("CREATE SOURCE", "CREATE SOURCE s (id int) WITH (connector = 'log', topic = 't')"),
     ("CREATE STREAM TABLE, CREATE MATERIALIZED VIEW", "CREATE STREAM TABLE v AS SELECT id FROM a"),
     ("CREATE SINK", "CREATE SINK s FROM a WITH (connector = 'blackhole')"),
     ("DROP TABLE, STREAM TABLE, SOURCE, SINK [CASCADE]", "DROP TABLE a CASCADE"),
     ("ALTER TABLE ADD, DROP, RENAME COLUMN", "ALTER TABLE a ADD COLUMN z int"),
+    ("ALTER TABLE ADD UNIQUE, DROP CONSTRAINT", "ALTER TABLE a ADD CONSTRAINT u UNIQUE (x)"),
+    ("ALTER TABLE ... SET, RESET, RESUME of tables with a connector", "ALTER TABLE c SET (on_error = 'stop')"),
+    ("ALTER TABLE ... RESTART FROM, ACCEPT LOSS", "ALTER TABLE c RESTART FROM 'earliest'"),
+    ("ALTER STREAM TABLE ... RESUME", "ALTER STREAM TABLE kept RESUME"),
     ("ALTER TABLE ... ALTER COLUMN", "ALTER TABLE a ALTER COLUMN x TYPE bigint"),
     ("INSERT ... VALUES, SELECT, RETURNING", "INSERT INTO a (id, x) VALUES (1, 2) RETURNING id"),
+    ("OVERRIDING SYSTEM, USER VALUE", "INSERT INTO d (id, x) OVERRIDING USER VALUE VALUES (1, 2)"),
     ("INSERT ... ON CONFLICT", "INSERT INTO a (id) VALUES (1) ON CONFLICT DO NOTHING"),
     ("UPDATE, DELETE, TRUNCATE", "UPDATE a SET x = x + 1 WHERE id = 1"),
     ("UPDATE ... FROM, DELETE ... USING", "UPDATE a SET x = b.x FROM b WHERE a.id = b.id"),
+    (
+        "WITH before INSERT, UPDATE, DELETE",
+        "WITH w AS (SELECT max(id) AS id FROM b) DELETE FROM a USING w WHERE a.id = w.id",
+    ),
+    ("INSERT, UPDATE, DELETE within WITH", "WITH w AS (DELETE FROM b RETURNING id) SELECT id FROM w"),
     ("MERGE", "MERGE INTO a USING b ON a.id = b.id WHEN MATCHED THEN DELETE"),
     ("SELECT, VALUES, TABLE", "TABLE a"),
+    ("nextval, setval as items of a SELECT; currval, lastval", "SELECT setval('d_id_seq', max(id)) FROM d"),
     ("EXPLAIN query, EXPLAIN CREATE STREAM TABLE", "EXPLAIN CREATE STREAM TABLE v AS SELECT id FROM a"),
+    ("VERIFY STREAM TABLE v, VERIFY STREAM TABLES", "VERIFY STREAM TABLE kept"),
     ("EXPLAIN ANALYZE", "EXPLAIN ANALYZE SELECT 1"),
     ("SHOW TABLES, STREAM TABLES, SOURCES, SINKS, STATE, JOBS", "SHOW STATE"),
+    ("SHOW DEAD LETTERS, REPLAY DEAD LETTERS", "REPLAY DEAD LETTERS FROM c"),
+    ("BEGIN, COMMIT, ROLLBACK [AND CHAIN], SAVEPOINT, ROLLBACK TO, RELEASE", "BEGIN ISOLATION LEVEL REPEATABLE READ"),
+    ("SELECT ... FOR UPDATE, SHARE of one table with a key", "SELECT x FROM a WHERE id = 1 FOR NO KEY UPDATE"),
+    ("SKIP LOCKED, LOCK TABLE, PREPARE TRANSACTION", "SELECT x FROM a FOR UPDATE SKIP LOCKED"),
     ("SET, SHOW, RESET, DISCARD", "SET statement_timeout = '5s'"),
     ("PREPARE, EXECUTE, DEALLOCATE", "PREPARE p AS SELECT 1"),
-    ("COPY", "COPY a FROM STDIN"),
+    ("COPY ... FROM STDIN, TO STDOUT (text, csv)", "COPY a (id, x) FROM STDIN (FORMAT csv, HEADER)"),
+    ("COPY of files of the server, PROGRAM, binary", "COPY a FROM '/tmp/a'"),
     ("DECLARE CURSOR", "DECLARE c CURSOR FOR SELECT 1"),
     ("CREATE INDEX", "CREATE INDEX i ON a (x)"),
+    ("CREATE SEQUENCE", "CREATE SEQUENCE s"),
     ("CREATE VIEW", "CREATE VIEW w AS SELECT id FROM a"),
     ("GRANT", "GRANT SELECT ON a TO b"),
     ("LISTEN, NOTIFY", "LISTEN c"),
@@ -134,6 +161,17 @@ fn catalog(planner: &SqlPlanner) -> Catalog {
         );
         match planner.plan(&sql, &catalog).unwrap().action {
             Action::CreateTable(def) => catalog.add_table(def).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+    let others = [
+        "CREATE TABLE c (id int PRIMARY KEY) WITH (connector = 'log', topic = 'c')",
+        "CREATE TABLE d (id serial PRIMARY KEY, x int)",
+        "CREATE STREAM TABLE kept AS SELECT id FROM a",
+    ];
+    for sql in others {
+        match planner.plan(sql, &catalog).unwrap().action {
+            Action::CreateTable(def) | Action::CreateStream { def, .. } => catalog.add_table(def).unwrap(),
             other => panic!("{other:?}"),
         }
     }

@@ -11,10 +11,11 @@ use toml::{Table, Value};
 type Room = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const ROOMS: &[Room] = &[
+    ("src/fault", &[], &[]),
     ("src/zset", &[], &["arrow", "arrow-row", "serde", "thiserror", "xxhash-rust"]),
     ("src/plan", &["zset"], &["serde", "serde_json", "thiserror", "xxhash-rust"]),
     ("connectors/api", &["plan", "zset"], &["arrow", "bytes", "thiserror", "xxhash-rust"]),
-    ("src/state", &["zset"], &["rocksdb", "serde", "serde_json", "thiserror", "tracing", "xxhash-rust"]),
+    ("src/state", &["fault", "zset"], &["rocksdb", "serde", "serde_json", "thiserror", "tracing", "xxhash-rust"]),
     ("src/dataflow", &["plan", "state", "zset"], &["arrow", "thiserror", "tracing"]),
     (
         "src/sql",
@@ -24,7 +25,7 @@ const ROOMS: &[Room] = &[
     ("schemas", &["plan", "zset"], &["arrow", "base64", "serde", "serde_json", "thiserror"]),
     (
         "src/runtime",
-        &["api", "dataflow", "plan", "schemas", "state", "zset"],
+        &["api", "dataflow", "fault", "plan", "schemas", "state", "zset"],
         &["arrow", "bytes", "prometheus-client", "serde", "serde_json", "thiserror", "tracing", "uuid", "xxhash-rust"],
     ),
     (
@@ -46,27 +47,32 @@ const ROOMS: &[Room] = &[
         ],
     ),
     ("src/testkit", &["zset"], &["arrow", "rand", "rand_chacha"]),
-    ("connectors/kafka", &["api", "plan", "zset"], &["bytes", "rdkafka", "thiserror", "tracing"]),
+    ("connectors/kafka", &["api", "fault", "plan", "zset"], &["bytes", "rdkafka", "thiserror", "tracing"]),
     (
         "connectors/local",
-        &["api", "plan", "zset"],
+        &["api", "fault", "plan", "zset"],
         &["arrow", "bytes", "glob", "rocksdb", "serde", "serde_json", "thiserror", "tracing", "xxhash-rust"],
     ),
     (
         "connectors/postgres",
-        &["api", "plan", "schemas", "zset"],
+        &["api", "fault", "plan", "schemas", "zset"],
         &["arrow", "postgres", "thiserror", "tokio-postgres-rustls", "tokio-rustls", "tracing"],
     ),
     (
         ".",
-        &["api", "dataflow", "kafka", "local", "plan", "postgres", "runtime", "schemas", "serve", "sql", "zset"],
         &[
+            "api", "dataflow", "fault", "kafka", "local", "plan", "postgres", "runtime", "schemas", "serve", "sql",
+            "zset",
+        ],
+        &[
+            "base64",
             "clap",
             "getrandom_02",
             "indicatif",
             "rand",
             "serde_json",
             "tokio",
+            "tokio-rustls",
             "tokio-util",
             "toml",
             "tracing",

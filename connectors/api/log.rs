@@ -57,6 +57,17 @@ pub struct Bounds {
     pub high: Offset,
 }
 
+/// What a topic loses by itself as time passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keeping {
+    /// A record goes when a later one has its key, and is at least so old, in milliseconds; `None`: it does not.
+    pub compacted_after_ms: Option<i64>,
+    /// How long a tombstone can be read at least, once it could be compacted. Only where there is compaction.
+    pub tombstones_ms: i64,
+    /// How long a record is kept at least, whatever its key; `None`: it does not expire.
+    pub expires_after_ms: Option<i64>,
+}
+
 /// What records are read from: topics with partitions and offsets, read back exactly as they are. A file is one too.
 pub trait Transport: Send + Sync {
     /// A name for errors and logs: `embedded log DIR`, `Kafka at host:port`.
@@ -78,6 +89,12 @@ pub trait Transport: Send + Sync {
 
     /// What a partition holds now.
     fn bounds(&self, at: &TopicPartition) -> Result<Bounds, LogError>;
+
+    /// What a topic loses by itself; `None`: nothing, or it cannot be known.
+    fn keeping(&self, topic: &str) -> Result<Option<Keeping>, LogError> {
+        let _ = topic;
+        Ok(None)
+    }
 
     /// The first offset whose record is at or after a time; the end if there is none.
     fn offset_at(&self, at: &TopicPartition, time: TimestampMs) -> Result<Offset, LogError>;

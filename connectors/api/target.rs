@@ -96,6 +96,11 @@ pub trait Connectors: Send + Sync {
     /// Checks a sink's options without touching anything: `millstream check` asks it too.
     fn check(&self, sink: &SinkDef) -> Result<(), String>;
 
+    /// The options as a client takes them: a property `kafka.*` of the form `env:NAME` or `file:PATH` is read from there.
+    fn options(&self, options: &Options) -> Result<Options, String> {
+        Ok(options.clone())
+    }
+
     /// A value of an option without its secrets, for SHOW, logs and errors.
     fn without_secrets(&self, options: &Options) -> Options;
 }

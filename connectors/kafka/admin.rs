@@ -3,6 +3,7 @@
 //! A client is opened for each task and closed after it: what an open one would log waits in a queue that the bindings
 //! do not let us empty.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use api::{LogError, TopicInfo, TopicKind, TopicPartition, TopicSpec};
+use api::{Keeping, LogError, TopicInfo, TopicKind, TopicPartition, TopicSpec};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{Offset as At, TopicPartitionList};
@@ -30,16 +31,19 @@ type Settings = &'static [(&'static str, &'static str)];
 const EPOCHS: Settings = &[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
 const COMPACTED: Settings = &[("cleanup.policy", "compact")];
 /// What the topic of a table of our own must have. The time of a record is ours: by it the topic is known again.
-const OWN_KEYED: Settings = &[("cleanup.policy", "compact"), ("message.timestamp.type", "CreateTime")];
+/// What is compacted cannot be replayed exactly: records younger than a week are left alone.
+const OWN_KEYED: Settings =
+    &[("cleanup.policy", "compact"), ("message.timestamp.type", "CreateTime"), (COMPACTION_LAG, "604800000")];
 const OWN_KEYLESS: Settings = &[
     ("cleanup.policy", "delete"),
     ("retention.ms", "-1"),
     ("retention.bytes", "-1"),
     ("message.timestamp.type", "CreateTime"),
 ];
-/// What is compacted cannot be replayed exactly: records younger than a week are left alone.
-const OWN_KEYED_MADE: Settings =
-    &[("retention.ms", "-1"), ("retention.bytes", "-1"), ("min.compaction.lag.ms", "604800000")];
+const OWN_KEYED_MADE: Settings = &[("retention.ms", "-1"), ("retention.bytes", "-1")];
+
+/// The setting of which more is as good.
+const COMPACTION_LAG: &str = "min.compaction.lag.ms";
 
 /// What a topic of a kind must have to lose nothing; verified.
 fn needed(kind: TopicKind) -> Option<(&'static str, Settings)> {
@@ -69,7 +73,7 @@ pub(crate) struct Admin {
 
 impl Admin {
     pub(crate) fn open(config: &KafkaConfig) -> Result<Self, LogError> {
-        let client = config.admin().create_with_context(Told);
+        let client = config.admin().create_with_context(Told::default());
         let client = client.map_err(|e| log_error("open a Kafka admin client", "", &e))?;
         let options = AdminOptions::new().request_timeout(Some(DONE)).operation_timeout(Some(DONE));
         Ok(Self { client, options })
@@ -108,8 +112,8 @@ impl Admin {
         }
     }
 
-    fn verify(&self, info: &TopicInfo, kind: TopicKind, (what, needed): (&str, Settings)) -> Result<(), LogError> {
-        let topic = &info.topic;
+    /// The settings of a topic, by name.
+    fn describe(&self, topic: &str) -> Result<HashMap<String, String>, LogError> {
         let specifier = ResourceSpecifier::Topic(topic);
         let doing = format!("read the settings of topic \"{topic}\"");
         let described = block_on(self.client.describe_configs([&specifier], &self.options));
@@ -118,9 +122,25 @@ impl Admin {
             return Err(LogError::Retriable(format!("cannot {doing}: Kafka's answer is empty")));
         };
         let described = described.map_err(|code| log_error(&doing, topic, &KafkaError::AdminOp(code)))?;
-        let actual = |name: &str| described.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
-        let wrong: Vec<_> =
-            needed.iter().filter(|(name, value)| actual(name) != *value).map(|(n, v)| (*n, *v, actual(n))).collect();
+        let value =
+            |(name, entry): (&str, &rdkafka::admin::ConfigEntry)| Some((name.to_string(), entry.value.clone()?));
+        Ok(described.entry_map().into_iter().filter_map(value).collect())
+    }
+
+    /// What a topic loses by itself.
+    pub(crate) fn keeping(&self, topic: &str) -> Result<Keeping, LogError> {
+        Ok(keeping(&self.describe(topic)?))
+    }
+
+    fn verify(&self, info: &TopicInfo, kind: TopicKind, (what, needed): (&str, Settings)) -> Result<(), LogError> {
+        let topic = &info.topic;
+        let described = self.describe(topic)?;
+        let actual = |name: &str| described.get(name).cloned().unwrap_or_default();
+        let wrong: Vec<_> = needed
+            .iter()
+            .filter(|(name, value)| !holds(name, value, &actual(name)))
+            .map(|(n, v)| (*n, *v, actual(n)))
+            .collect();
         if kind == TopicKind::Epochs && info.partitions != 1 {
             return Err(LogError::Unusable(format!(
                 "topic \"{topic}\" cannot be the epoch topic: it has {} partitions, not one; delete it, or take another \
@@ -142,6 +162,28 @@ impl Admin {
             element.error().map_err(|e| failed(&e))?;
         }
         Ok(())
+    }
+}
+
+/// Whether a topic's setting is as it must be.
+fn holds(name: &str, needed: &str, actual: &str) -> bool {
+    match (name, needed.parse::<i64>(), actual.parse::<i64>()) {
+        (COMPACTION_LAG, Ok(needed), Ok(actual)) => actual >= needed,
+        _ => actual == needed,
+    }
+}
+
+/// What a topic with these settings loses by itself. One that may be cut by its size keeps nothing for sure.
+fn keeping(settings: &HashMap<String, String>) -> Keeping {
+    let number = |name: &str| settings.get(name).and_then(|value| value.parse::<i64>().ok());
+    let policy = settings.get("cleanup.policy").map_or("", String::as_str);
+    let has = |what: &str| policy.split(',').any(|word| word.trim() == what);
+    let by_size = number("retention.bytes").is_some_and(|bytes| bytes >= 0);
+    let by_time = number("retention.ms").filter(|time| *time >= 0);
+    Keeping {
+        compacted_after_ms: has("compact").then(|| number(COMPACTION_LAG).unwrap_or(0)),
+        tombstones_ms: number("delete.retention.ms").unwrap_or(0),
+        expires_after_ms: if by_size { Some(0) } else { by_time }.filter(|_| has("delete")),
     }
 }
 
@@ -222,6 +264,30 @@ fn block_on<F: Future>(future: F) -> F::Output {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn what_a_topic_keeps_by_its_settings() {
+        let of = |settings: &[(&str, &str)]| {
+            keeping(&settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect())
+        };
+        let expires = |after| Keeping { expires_after_ms: after, ..Keeping::default() };
+        let delete = ("cleanup.policy", "delete");
+        assert_eq!(of(&[delete, ("retention.ms", "-1"), ("retention.bytes", "-1")]), expires(None));
+        assert_eq!(of(&[delete, ("retention.ms", "9"), ("retention.bytes", "-1")]), expires(Some(9)));
+        assert_eq!(of(&[delete, ("retention.ms", "9"), ("retention.bytes", "1")]), expires(Some(0)), "or by its size");
+        let compact = ("cleanup.policy", "compact");
+        let lag = [("min.compaction.lag.ms", "3"), ("delete.retention.ms", "7"), ("retention.ms", "9")];
+        let compacted = Keeping { compacted_after_ms: Some(3), tombstones_ms: 7, expires_after_ms: None };
+        assert_eq!(of(&[&[compact][..], &lag].concat()), compacted);
+        let both = of(&[&[("cleanup.policy", "compact,delete")][..], &lag].concat());
+        assert_eq!(both, Keeping { expires_after_ms: Some(9), ..compacted });
+    }
+
+    #[test]
+    fn more_compaction_lag_is_as_good() {
+        assert!(holds("min.compaction.lag.ms", "604800000", "604800001") && holds("retention.ms", "-1", "-1"));
+        assert!(!holds("min.compaction.lag.ms", "604800000", "0") && !holds("retention.ms", "-1", "5"));
+    }
 
     #[test]
     fn a_complaint_says_what_and_how() {

@@ -3,14 +3,25 @@
 //! They are told, never acted upon: librdkafka mends its connections by itself, and what cannot be mended comes as an
 //! error of the call that met it.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 /// The context of every client that is not a producer.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Told;
+pub(crate) struct Told {
+    refusal: Arc<Mutex<Option<String>>>,
+}
+
+impl Told {
+    /// Why a broker did not let us in, if one has said so: the login, or the certificate.
+    pub fn refusal(&self) -> Option<String> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 impl ClientContext for Told {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
@@ -19,6 +30,15 @@ impl ClientContext for Told {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "kafka", "{error}: {reason}");
+        // A broker that does not like our certificate says so when the handshake is done for us: it is a failed read then.
+        let refused = match error.rdkafka_error_code() {
+            Some(Code::Authentication | Code::SSL) => true,
+            Some(Code::BrokerTransportFailure) => reason.contains("SSL routines"),
+            _ => false,
+        };
+        if refused {
+            *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_string());
+        }
     }
 }
 

@@ -35,7 +35,7 @@ impl Group {
         let mut kept = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
         let consumer = match kept.take() {
             Some(consumer) => consumer,
-            None => config.group().create_with_context(Told).map_err(failed)?,
+            None => config.group().create_with_context(Told::default()).map_err(failed)?,
         };
         consumer.commit(&offsets, CommitMode::Sync).map_err(failed)?;
         // librdkafka's log lines wait in a queue until they are polled.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use api::{Bounds, Log, LogError, OutRecord, Reader, TopicInfo, TopicPartition, TopicSpec, Transport, Writer};
+use api::{Bounds, Keeping, Log, LogError, OutRecord, Reader, TopicInfo, TopicPartition, TopicSpec, Transport, Writer};
+use fault::Failpoints;
 use rdkafka::error::KafkaError;
 use zset::{Offset, Partition, TimestampMs};
 
@@ -12,7 +13,7 @@ use crate::admin::Admin;
 use crate::config::KafkaConfig;
 use crate::error::{is_missing, log_error};
 use crate::group::Group;
-use crate::meta::Meta;
+use crate::meta::{Meta, Unmet};
 use crate::probe;
 use crate::reader::KafkaReader;
 use crate::sender::{Sender, Windows};
@@ -29,21 +30,31 @@ pub struct KafkaLog {
     /// The producer without transactions; made when it is first used, and anew after a failure.
     plain: Mutex<Option<Sender>>,
     group: Group,
+    faults: Failpoints,
 }
 
 impl KafkaLog {
     /// Connects: a broker has answered when this returns. Takes nothing over; only `writer` does.
     pub fn connect(config: &KafkaConfig) -> Result<Self, LogError> {
+        Self::connect_with(config, Failpoints::default())
+    }
+
+    /// The same, with failpoints.
+    pub fn connect_with(config: &KafkaConfig, faults: Failpoints) -> Result<Self, LogError> {
         config.check()?;
         let meta = Arc::new(Meta::open(config)?);
-        if !meta.answers(CONNECT) {
-            return Err(LogError::Retriable(format!(
+        meta.greet(CONNECT).map_err(|unmet| match unmet {
+            Unmet::Silent => LogError::Retriable(format!(
                 "cannot reach Kafka at {}: no answer within {} s; is it running, and is the address right?",
                 config.brokers,
                 CONNECT.as_secs()
-            )));
-        }
-        Ok(Self { config: config.clone(), meta, plain: Mutex::new(None), group: Group::default() })
+            )),
+            Unmet::Refused(reason) => LogError::Unusable(format!(
+                "Kafka at {} does not let us in: {reason}; correct --kafka-property (security.protocol, sasl.*, ssl.*)",
+                config.brokers
+            )),
+        })?;
+        Ok(Self { config: config.clone(), meta, plain: Mutex::new(None), group: Group::default(), faults })
     }
 }
 
@@ -60,6 +71,10 @@ impl Transport for KafkaLog {
     fn bounds(&self, at: &TopicPartition) -> Result<Bounds, LogError> {
         self.meta.exists(at)?;
         self.meta.bounds(at)
+    }
+
+    fn keeping(&self, topic: &str) -> Result<Option<Keeping>, LogError> {
+        Admin::open(&self.config)?.keeping(topic).map(Some)
     }
 
     fn offset_at(&self, at: &TopicPartition, time: TimestampMs) -> Result<Offset, LogError> {
@@ -122,7 +137,7 @@ impl Log for KafkaLog {
     }
 
     fn writer(&self) -> Result<Box<dyn Writer>, LogError> {
-        Ok(Box::new(KafkaWriter::open(&self.config)?))
+        Ok(Box::new(KafkaWriter::open(&self.config, self.faults.clone())?))
     }
 
     fn tell_positions(&self, positions: &[(TopicPartition, Offset)]) -> Result<(), LogError> {

@@ -21,6 +21,15 @@ pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 /// How soon a question is asked again.
 const AGAIN: Duration = Duration::from_millis(50);
 
+/// How long is waited for a broker before it is looked whether one has refused us.
+const GLANCE: Duration = Duration::from_millis(500);
+
+/// Why there is no broker.
+pub(crate) enum Unmet {
+    Silent,
+    Refused(String),
+}
+
 /// The consumer that asks.
 pub(crate) struct Meta {
     consumer: BaseConsumer<Told>,
@@ -28,7 +37,7 @@ pub(crate) struct Meta {
 
 impl Meta {
     pub(crate) fn open(config: &KafkaConfig) -> Result<Self, LogError> {
-        let consumer = config.meta().create_with_context(Told);
+        let consumer = config.meta().create_with_context(Told::default());
         Ok(Self { consumer: consumer.map_err(|e| log_error("open a Kafka consumer", "", &e))? })
     }
 
@@ -44,6 +53,22 @@ impl Meta {
     pub(crate) fn answers(&self, within: Duration) -> bool {
         // An existing or a missing topic: both are answers.
         self.heard(self.consumer.client().fetch_metadata(Some("__consumer_offsets"), within)).is_ok()
+    }
+
+    /// Waits until a broker answers; what a broker says against us ends the waiting.
+    pub(crate) fn greet(&self, within: Duration) -> Result<(), Unmet> {
+        let deadline = Instant::now() + within;
+        loop {
+            if self.answers(within.min(GLANCE)) {
+                return Ok(());
+            }
+            if let Some(reason) = self.consumer.context().refusal() {
+                return Err(Unmet::Refused(reason));
+            }
+            if Instant::now() >= deadline {
+                return Err(Unmet::Silent);
+            }
+        }
     }
 
     /// The topics that are not Kafka's own.

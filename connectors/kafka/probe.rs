@@ -28,7 +28,7 @@ pub(crate) fn first_record(
 ) -> Result<Option<Offset>, LogError> {
     let doing = format!("look for records of topic \"{}\" partition {} from offset {from}", at.topic, at.partition);
     let failed = |e: &KafkaError| log_error(&doing, &at.topic, e);
-    let consumer: BaseConsumer<Told> = config.probe().create_with_context(Told).map_err(|e| failed(&e))?;
+    let consumer: BaseConsumer<Told> = config.probe().create_with_context(Told::default()).map_err(|e| failed(&e))?;
     let mut partition = TopicPartitionList::new();
     partition.add_partition_offset(&at.topic, at.partition.0, At::Offset(from.0)).map_err(|e| failed(&e))?;
     consumer.assign(&partition).map_err(|e| failed(&e))?;

@@ -66,7 +66,7 @@ pub(crate) struct KafkaReader {
 
 impl KafkaReader {
     pub(crate) fn open(config: &KafkaConfig, meta: Arc<Meta>) -> Result<Self, LogError> {
-        let consumer = config.reader().create_with_context(Told);
+        let consumer = config.reader().create_with_context(Told::default());
         Ok(Self {
             consumer: consumer.map_err(|e| log_error("open a Kafka consumer", "", &e))?,
             meta,

@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use api::{CommitError, LogError, OutRecord, Writer};
+use fault::Failpoints;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::Producer;
 use zset::Offset;
@@ -63,11 +64,12 @@ pub(crate) struct KafkaWriter {
     /// An abort that no broker has confirmed.
     aborting: bool,
     end: Option<End>,
+    faults: Failpoints,
 }
 
 impl KafkaWriter {
     /// Fences every older writer, and returns when their transactions are resolved.
-    pub(crate) fn open(config: &KafkaConfig) -> Result<Self, LogError> {
+    pub(crate) fn open(config: &KafkaConfig, faults: Failpoints) -> Result<Self, LogError> {
         let settings = config.transactional();
         let lifetime = settings.get("transaction.timeout.ms").and_then(|ms| ms.parse().ok()).unwrap_or(60_000);
         let doing = format!("open the producer of pipeline \"{}\"", config.pipeline);
@@ -90,7 +92,7 @@ impl KafkaWriter {
         }
         let lifetime = Duration::from_millis(lifetime);
         let (windows, begun) = (Windows::default(), Instant::now());
-        Ok(Self { sender, windows, lifetime, begun, mended: 0, aborting: false, end: None })
+        Ok(Self { sender, windows, lifetime, begun, mended: 0, aborting: false, end: None, faults })
     }
 
     /// One transaction.
@@ -156,10 +158,16 @@ impl KafkaWriter {
 
     /// Commits what was sent, and asks until it is known.
     fn commit_begun(&mut self) -> Result<(), CommitError> {
+        if let Err(fault) = self.faults.reach("commit-abort") {
+            return Err(self.abort(&fault.to_string()));
+        }
         let deadline = Instant::now() + COMMIT;
         loop {
             let error = match self.sender.producer.commit_transaction(Duration::from_secs(5)) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    let told = self.faults.reach("commit-doubt");
+                    return told.map_err(|fault| self.end_with(End::InDoubt(fault.to_string())));
+                }
                 Err(error) => error,
             };
             self.sender.serve(Duration::from_millis(1));
@@ -347,7 +355,7 @@ mod tests {
         config.properties.insert("transaction.timeout.ms".into(), "1000".into());
         let log = KafkaLog::connect(&config).unwrap();
         let at = topic(&log, &name, 1).remove(0);
-        let mut writer = KafkaWriter::open(&config).unwrap();
+        let mut writer = KafkaWriter::open(&config, Failpoints::default()).unwrap();
         writer.begun = Instant::now();
         writer.sender.producer.begin_transaction().unwrap();
         assert_eq!(writer.sender.first_missing(&records(&at, "r", 2)).unwrap(), None);

@@ -9,6 +9,7 @@ use api::{
     Bounds, Log, LogError, OutRecord, Reader, Record, TopicInfo, TopicKind, TopicPartition, TopicSpec, Transport,
     Writer,
 };
+use fault::Failpoints;
 use rocksdb::WriteBatch;
 use zset::{Offset, Partition, TimestampMs};
 
@@ -30,8 +31,13 @@ pub struct LocalLog {
 impl LocalLog {
     /// Opens the log in a folder of its own, made if missing.
     pub fn open(dir: &Path) -> Result<Self, LogError> {
+        Self::open_with(dir, Failpoints::default())
+    }
+
+    /// The same, with failpoints.
+    pub fn open_with(dir: &Path, faults: Failpoints) -> Result<Self, LogError> {
         let (db, topics) = open::open(dir)?;
-        Ok(Self { shared: Arc::new(Shared::new(db, dir.to_path_buf(), topics)) })
+        Ok(Self { shared: Arc::new(Shared::new(db, dir.to_path_buf(), topics, faults)) })
     }
 
     /// At most `max` records of a partition, from an offset on; fewer when there are no more, or when they are large.

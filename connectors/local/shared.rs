@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use api::{LogError, TopicKind, TopicPartition};
 use bytes::Bytes;
+use fault::Failpoints;
 use rocksdb::{DB, WriteBatch};
 use zset::Offset;
 
@@ -40,6 +41,7 @@ pub(crate) struct Turn {
 pub(crate) struct Shared {
     pub db: DB,
     pub dir: PathBuf,
+    pub faults: Failpoints,
     state: Mutex<State>,
     changed: Condvar,
     turn: Mutex<Turn>,
@@ -59,10 +61,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(crate) fn new(db: DB, dir: PathBuf, topics: Topics) -> Self {
+    pub(crate) fn new(db: DB, dir: PathBuf, topics: Topics, faults: Failpoints) -> Self {
         let state = Mutex::new(State { topics, version: 0 });
         let turn = Mutex::new(Turn { generation: 0, broken: None });
-        Self { db, dir, state, changed: Condvar::new(), turn }
+        Self { db, dir, faults, state, changed: Condvar::new(), turn }
     }
 
     pub(crate) fn name(&self) -> String {
@@ -91,9 +93,14 @@ impl Shared {
     /// Writes and syncs a batch. After a failure it is not known whether the batch will be there when the log is opened
     /// again, so that nothing may be written behind it.
     pub(crate) fn write(&self, turn: &mut Turn, batch: WriteBatch) -> Result<(), String> {
-        self.db.write_opt(batch, &synced()).map_err(|e| {
-            turn.broken = Some(e.to_string());
-            format!("writing to {} failed: {e}", self.name())
+        let written = self.faults.reach("log-write").map_err(|fault| fault.to_string()).and_then(|()| {
+            self.db.write_opt(batch, &synced()).map_err(|e| e.to_string())?;
+            self.faults.reach("log-written").map_err(|fault| fault.to_string())
+        });
+        written.map_err(|why| {
+            let text = format!("writing to {} failed: {why}", self.name());
+            turn.broken = Some(why);
+            text
         })
     }
 

@@ -23,6 +23,8 @@ pub(crate) enum NotWritten {
     Refused { index: usize, topic: String, reason: Reason },
     /// A newer writer is there. Nothing was written.
     Fenced,
+    /// Nothing was written, and it may be tried again.
+    Aborted(String),
     /// Written or not.
     InDoubt(String),
 }
@@ -151,6 +153,9 @@ pub(crate) fn write(
         return Ok(offsets);
     }
     let (batch, runs) = staged.finish();
+    if generation.is_some() {
+        shared.faults.reach("commit-abort").map_err(|fault| NotWritten::Aborted(fault.to_string()))?;
+    }
     shared.write(&mut turn, batch).map_err(NotWritten::InDoubt)?;
     shared.publish(|topics| {
         for run in &runs {
@@ -159,6 +164,9 @@ pub(crate) fn write(
             }
         }
     });
+    if generation.is_some() {
+        shared.faults.reach("commit-doubt").map_err(|fault| NotWritten::InDoubt(fault.to_string()))?;
+    }
     Ok(offsets)
 }
 
@@ -195,6 +203,7 @@ impl Writer for LocalWriter {
                 CommitError::Refused { index, topic, reason }
             }
             NotWritten::Fenced => CommitError::Fenced(format!("a newer writer of the {}", self.shared.name())),
+            NotWritten::Aborted(why) => CommitError::Aborted(why),
             NotWritten::InDoubt(why) => CommitError::InDoubt(why),
         })
     }
@@ -208,6 +217,6 @@ pub(crate) fn append(shared: &Shared, records: &[OutRecord]) -> Result<Vec<Offse
             LogError::Refused { index, topic, reason }
         }
         NotWritten::Fenced => LogError::Fenced(shared.name()),
-        NotWritten::InDoubt(why) => LogError::Fatal(why),
+        NotWritten::Aborted(why) | NotWritten::InDoubt(why) => LogError::Fatal(why),
     })
 }

@@ -8,6 +8,7 @@
 //! Reading order: `settings`, `columns`, `table`, `progress`, `statements`, `values`, `target`.
 
 mod columns;
+mod encryption;
 mod error;
 mod numeric;
 mod progress;

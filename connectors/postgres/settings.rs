@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use plan::Options;
-use postgres::config::SslMode;
-use postgres::{Client, Config, NoTls};
+use postgres::{Client, Config};
 
+use crate::encryption::Encryption;
 use crate::error::Failure;
 
 /// How long a connection may take to be made.
@@ -26,6 +26,7 @@ const SESSION: &str = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET lock_tim
 #[derive(Clone)]
 pub(crate) struct Settings {
     config: Config,
+    encryption: Encryption,
     password: Password,
     /// The schema of the table.
     pub schema: String,
@@ -59,7 +60,7 @@ impl Settings {
             format!("a sink to PostgreSQL needs {name}: say WITH (..., {name} = '{example}')")
         };
         let url = options.get("url").ok_or_else(|| missing("url", "postgres://user@host:5432/database"))?;
-        let config = parse_url(url)?;
+        let (config, encryption) = parse_url(url)?;
         let table = options.get("table").ok_or_else(|| missing("table", "schema.table"))?;
         let (schema, table) = parse_table(table)?;
         let password = match (options.get("password_file"), options.get("password_env")) {
@@ -78,7 +79,7 @@ impl Settings {
             }
             (None, Some(name)) => Password::Env(name.to_string()),
         };
-        Ok(Self { config, password, schema, table })
+        Ok(Self { config, encryption, password, schema, table })
     }
 
     /// For errors and logs: where it is, without the password.
@@ -124,23 +125,17 @@ impl Settings {
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(TCP_USER_TIMEOUT);
         }
-        let mut client = config.connect(NoTls).map_err(Failure::connecting)?;
+        let mut client = self.encryption.connect(&config)?;
         client.batch_execute(SESSION).map_err(|error| Failure::of("prepare the session", error))?;
         Ok(client)
     }
 }
 
-fn parse_url(url: &str) -> Result<Config, String> {
+fn parse_url(url: &str) -> Result<(Config, Encryption), String> {
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
         return Err("url must begin with postgres://, as postgres://user@host:5432/database".to_string());
     }
-    let no_tls = "this version does not encrypt connections to targets: leave sslmode out, and go through a private network \
-        or a tunnel";
-    for mode in ["require", "verify-ca", "verify-full"] {
-        if url.contains(&format!("sslmode={mode}")) {
-            return Err(format!("url has sslmode={mode}: {no_tls}"));
-        }
-    }
+    let (url, encryption) = Encryption::split(url)?;
     // The parser names the option that is wrong, never its value.
     let config: Config = url.parse().map_err(|error| {
         let error: postgres::Error = error;
@@ -149,16 +144,13 @@ fn parse_url(url: &str) -> Result<Config, String> {
             "url cannot be understood: {cause}; write postgres://user@host:5432/database, special characters as %XX"
         )
     })?;
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(format!("url has sslmode=require: {no_tls}"));
-    }
     if config.get_hosts().is_empty() {
         return Err("url names no host: write postgres://user@host:5432/database".to_string());
     }
     if config.get_user().is_none() {
         return Err("url names no user: write postgres://user@host:5432/database".to_string());
     }
-    Ok(config)
+    Ok((config, encryption))
 }
 
 /// `table`, `schema.table`; names in double quotes are taken as they are, others in lower case, as PostgreSQL does.
@@ -249,8 +241,9 @@ mod tests {
             (&[url], "needs table"),
             (&[("url", "mysql://u:geheim@h/d"), table], "must begin with postgres://"),
             (&[("url", "postgres://u:geheim@h:x/d"), table], "cannot be understood"),
-            (&[("url", "postgres://u:geheim@h/d?sslmode=require"), table], "sslmode=require"),
-            (&[("url", "postgres://u:geheim@h/d?sslmode=verify-full"), table], "sslmode=verify-full"),
+            (&[("url", "postgres://u:geheim@h/d?sslmode=always"), table], "sslmode=always"),
+            (&[("url", "postgres://u:geheim@h/d?sslmode=verify-full"), table], "sslrootcert"),
+            (&[("url", "postgres://u:geheim@h/d?sslcert=/c"), table], "sslkey"),
             (&[("url", "postgres://h/d"), table], "no user"),
             (&[("url", "postgres:///d"), table], "no host"),
             (&[url, table, ("password_env", "P")], "leave one out"),

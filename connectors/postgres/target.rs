@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use api::{Progress, Target, TargetError, TargetRows, TargetSpec};
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take;
+use fault::Failpoints;
 use postgres::types::ToSql;
 use postgres::{Client, Statement, Transaction};
 use zset::ColumnType;
@@ -21,6 +22,7 @@ pub struct PostgresTarget {
     settings: Settings,
     spec: TargetSpec,
     session: Option<Session>,
+    faults: Failpoints,
 }
 
 impl std::fmt::Debug for PostgresTarget {
@@ -41,7 +43,13 @@ impl PostgresTarget {
     /// The target of a sink; nothing is touched yet.
     pub fn new(spec: &TargetSpec) -> Result<Self, TargetError> {
         let settings = Settings::parse(&spec.sink.options).map_err(TargetError::Refused)?;
-        Ok(Self { settings, spec: spec.clone(), session: None })
+        Ok(Self { settings, spec: spec.clone(), session: None, faults: Failpoints::default() })
+    }
+
+    /// The same, with failpoints.
+    #[must_use]
+    pub fn with_faults(self, faults: Failpoints) -> Self {
+        Self { faults, ..self }
     }
 
     fn connect(&self) -> Result<(Session, Option<Progress>), Failure> {
@@ -70,7 +78,10 @@ impl PostgresTarget {
             self.delete(&mut transaction, table, deletes, &gone).map_err(at)?;
             self.upsert(&mut transaction, upsert, &upserts).map_err(at)?;
         }
-        transaction.commit().map_err(|error| at(Failure::of("commit", error)))
+        let lost = |fault: fault::Fault| at(Failure::retriable(fault.to_string()));
+        self.faults.reach("target-before").map_err(lost)?;
+        transaction.commit().map_err(|error| at(Failure::of("commit", error)))?;
+        self.faults.reach("target-after").map_err(lost)
     }
 
     fn upsert(&self, transaction: &mut Transaction<'_>, upsert: &Statement, rows: &RecordBatch) -> Result<(), Failure> {
@@ -112,6 +123,8 @@ impl Target for PostgresTarget {
     fn open(&mut self) -> Result<Option<Progress>, TargetError> {
         self.session = None;
         let (session, progress) = self.connect().map_err(|failure| failure.at(&self.settings.name()))?;
+        let lost = |fault: fault::Fault| Failure::retriable(fault.to_string()).at(&self.settings.name());
+        self.faults.reach("target-open").map_err(lost)?;
         self.session = Some(session);
         Ok(progress)
     }

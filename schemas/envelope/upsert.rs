@@ -18,14 +18,28 @@ impl Envelope for Upsert {
         let key = pass.open_key()?;
         match pass.open_value(Shape::Row)? {
             Body::Nothing => delete(pass, key),
-            _ => pass.row(Op::Upsert, |pass, column| {
-                if pass.key.contains(&column) && in_key(pass, key, column) {
-                    Take::Image(Image::Key)
-                } else {
-                    Take::AfterOrKept
-                }
-            }),
+            _ => {
+                let row = pass.row(Op::Upsert, |pass, column| {
+                    if pass.key.contains(&column) && in_key(pass, key, column) {
+                        Take::Image(Image::Key)
+                    } else {
+                        Take::AfterOrKept
+                    }
+                });
+                row.map_err(|fault| of_key(fault, pass, key))
+            }
         }
+    }
+}
+
+/// Where a column of the key is missed, the record key could have had it.
+fn of_key(fault: Fault, pass: &Pass<'_>, key: KeyBody) -> Fault {
+    let is_its = |column: &String| pass.key.iter().any(|&at| pass.columns[at].name == *column);
+    match key {
+        KeyBody::Unusable(why) if fault.column.as_ref().is_some_and(is_its) => {
+            Fault { reason: format!("{}; and the record key {why}", fault.reason), ..fault }
+        }
+        _ => fault,
     }
 }
 
@@ -35,7 +49,7 @@ fn in_key(pass: &Pass<'_>, key: KeyBody, column: usize) -> bool {
         KeyBody::Scalar => true,
         // Bytes of another kind say what the key is only where the value does not.
         KeyBody::Foreign => pass.presence(Image::After, column) == Presence::Missing,
-        KeyBody::Nothing | KeyBody::Unusable => false,
+        KeyBody::Nothing | KeyBody::Unusable(_) => false,
     }
 }
 
@@ -50,8 +64,8 @@ fn delete(pass: &mut Pass<'_>, key: KeyBody) -> Result<(), Fault> {
             )
         }
         KeyBody::Nothing => Err(Fault::record("a tombstone (a null value) deletes by its key, and this one has none")),
-        KeyBody::Unusable => Err(Fault::record(format!(
-            "a tombstone (a null value) deletes by its key, and this key is no object with {}",
+        KeyBody::Unusable(why) => Err(Fault::record(format!(
+            "a tombstone (a null value) deletes by its key, and this key {why}; it must hold {}",
             names(pass)
         ))),
     }

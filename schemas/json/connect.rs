@@ -76,7 +76,10 @@ fn parse(text: &str, columns: &[Column], shape: Shape, binary: BinaryMode) -> Re
         Ok(part) => part,
         // A row may have a field of that name.
         Err(_) if shape == Shape::Row => return Ok(None),
-        Err(error) => return Err(Fault::record(format!("the schema part of the record cannot be read: {error}"))),
+        Err(error) => {
+            let why = super::locate::told(&error);
+            return Err(Fault::record(format!("the schema part of the record cannot be read: {why}")));
+        }
     };
     if part.kind.is_none() {
         return Ok(None);

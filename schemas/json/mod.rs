@@ -103,7 +103,7 @@ impl Encoding for JsonEncoding {
         self.key_is_foreign = false;
         self.spans[Image::Key as usize].fill(Span::NONE);
         let Ok(text) = std::str::from_utf8(key) else {
-            return Ok(KeyBody::Unusable);
+            return Ok(KeyBody::Unusable("is not UTF-8 text"));
         };
         let whole = Located { base: text.as_ptr() as usize };
         let document = self.unwrap(text, Image::Key, Shape::Row)?;
@@ -118,11 +118,14 @@ impl Encoding for JsonEncoding {
         if trimmed == "null" {
             return Ok(KeyBody::Nothing);
         }
+        if trimmed.is_empty() {
+            return Ok(KeyBody::Unusable("is empty"));
+        }
         let &[only] = self.key.as_slice() else {
-            return Ok(KeyBody::Unusable);
+            return Ok(KeyBody::Unusable("is no JSON object with the columns of the PRIMARY KEY"));
         };
-        if trimmed.is_empty() || (trimmed.starts_with('[') && locate::is_json(trimmed)) {
-            return Ok(KeyBody::Unusable);
+        if trimmed.starts_with('[') && locate::is_json(trimmed) {
+            return Ok(KeyBody::Unusable("is an array"));
         }
         watch.saw(&self.columns[only].name, Some(only));
         self.spans[Image::Key as usize][only] = whole.span(trimmed);
@@ -139,6 +142,9 @@ impl Encoding for JsonEncoding {
         self.spans[Image::Before as usize].fill(Span::NONE);
         let text = std::str::from_utf8(value).map_err(|error| {
             let at = error.valid_up_to();
+            if value.first() == Some(&0) {
+                return Fault::record(locate::no_object("\0"));
+            }
             Fault::record(format!("the value is not UTF-8 text: byte {at} of {} is invalid", value.len()))
         })?;
         let whole = Located { base: text.as_ptr() as usize };
@@ -159,7 +165,7 @@ impl Encoding for JsonEncoding {
                     Body::Change { op: change.op.map(operation), before: change.before, after: change.after }
                 }),
             };
-        body.map_err(|error| Fault::record(locate::broken(&error)))
+        body.map_err(|error| Fault::record(locate::broken(document, &error)))
     }
 
     fn presence(&self, bytes: &[u8], image: Image, column: usize) -> Presence {

@@ -94,6 +94,7 @@ fn read_number(ty: ColumnType, wire: Wire, token: &str, cells: &mut Cells) -> Re
         (ColumnType::Date | ColumnType::Time | ColumnType::Timestamp(_), _) => {
             return Ok(misfit("is a number, and neither time_precision_mode nor a schema part says what it counts")?);
         }
+        (ColumnType::Boolean, _) => return Ok(misfit("is a number, and true or false was expected")?),
         _ => return Ok(misfit("is a number, and a string was expected")?),
     };
     Ok(cells.push(cell)?)
@@ -184,9 +185,23 @@ fn whole_number_kept(token: &str, safe: usize, shortest: impl Fn() -> String) ->
 /// A token for a message: its first 80 characters.
 pub(super) fn shorten(token: &str) -> String {
     match token.char_indices().nth(80) {
-        None => token.to_string(),
-        Some((end, _)) => format!("{}… ({} bytes)", &token[..end], token.len()),
+        None => visible(token),
+        Some((end, _)) => format!("{}… ({} bytes)", visible(&token[..end]), token.len()),
     }
+}
+
+/// A text in which what cannot be seen is written as an escape.
+pub(super) fn visible(text: &str) -> String {
+    let hidden =
+        |c: char| c.is_control() || matches!(c, '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}');
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match hidden(c) {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    shown
 }
 
 #[cfg(test)]

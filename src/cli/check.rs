@@ -49,23 +49,33 @@ fn plan(text: &str, planner: &dyn Planner, catalog: &mut Catalog) -> Result<Vec<
     let added = match planned.action {
         Action::CreateTable(def) | Action::CreateStream { def, .. } => catalog.add_table(def),
         Action::CreateSink(def) => {
-            Beside.check(&def).map_err(|message| StatementError {
+            Beside::default().check(&def).map_err(|message| StatementError {
                 sqlstate: "22023",
                 message,
                 hint: None,
                 detail: None,
                 position: None,
+                about: None,
             })?;
             catalog.add_sink(def)
         }
         Action::Exists { .. } | Action::Set { .. } => Ok(()),
-        Action::Alter(_) | Action::Drop { .. } | Action::Nothing | Action::Show(_) => {
+        Action::Resume { .. }
+        | Action::Alter(_)
+        | Action::Mend(_)
+        | Action::AlterSource(_)
+        | Action::ReplayDeadLetters { .. }
+        | Action::ShowDeadLetters { .. }
+        | Action::Drop { .. }
+        | Action::Nothing
+        | Action::Show(_) => {
             return Err(StatementError {
                 sqlstate: "0A000",
                 message: "only CREATE and SET can be in a file".to_string(),
                 hint: Some("a file says what there is to be; change a running pipeline by statements".to_string()),
                 detail: None,
                 position: None,
+                about: None,
             });
         }
     };
@@ -75,6 +85,7 @@ fn plan(text: &str, planner: &dyn Planner, catalog: &mut Catalog) -> Result<Vec<
         hint: None,
         detail: None,
         position: None,
+        about: None,
     })?;
     Ok(planned.notices)
 }

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use api::{Connectors, Lines, LogError, Target, TargetError, TargetSpec, Transport};
+use fault::Failpoints;
 use local::{FileTransport, LinesFile};
 use plan::{Options, SinkConnector, SinkDef, SourceDef};
 use postgres_target::PostgresTarget;
 
 /// The connectors of this binary.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Beside;
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Beside {
+    /// Where targets are to fail.
+    pub faults: Failpoints,
+}
 
 impl Connectors for Beside {
     fn transport(&self, source: &SourceDef) -> Result<Option<Arc<dyn Transport>>, LogError> {
@@ -21,7 +25,7 @@ impl Connectors for Beside {
 
     fn target(&self, spec: &TargetSpec) -> Result<Box<dyn Target>, TargetError> {
         match spec.sink.connector {
-            SinkConnector::Postgres => Ok(Box::new(PostgresTarget::new(spec)?)),
+            SinkConnector::Postgres => Ok(Box::new(PostgresTarget::new(spec)?.with_faults(self.faults.clone()))),
             other => Err(TargetError::Refused(format!("{other:?} is no target by key"))),
         }
     }
@@ -41,6 +45,17 @@ impl Connectors for Beside {
         }
     }
 
+    fn options(&self, options: &Options) -> Result<Options, String> {
+        let read = options.0.iter().map(|(name, value)| {
+            let value = match name.starts_with("kafka.") {
+                true => secret(value).map_err(|why| format!("{name}: {why}"))?,
+                false => value.clone(),
+            };
+            Ok((name.clone(), value))
+        });
+        read.collect::<Result<_, String>>().map(Options)
+    }
+
     fn without_secrets(&self, options: &Options) -> Options {
         let secret = |name: &str| name.ends_with("password") || name.ends_with("secret");
         let shown = options.0.iter().map(|(name, value)| {
@@ -51,6 +66,18 @@ impl Connectors for Beside {
     }
 }
 
+/// A value that may be a secret: `env:NAME` and `file:PATH` are read from there.
+pub(crate) fn secret(value: &str) -> Result<String, String> {
+    if let Some(name) = value.strip_prefix("env:") {
+        return std::env::var(name).map_err(|_| format!("the environment has no {name}; set it, or name another"));
+    }
+    if let Some(path) = value.strip_prefix("file:") {
+        let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))?;
+        return Ok(text.trim_end_matches(['\n', '\r']).to_string());
+    }
+    Ok(value.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,7 +86,7 @@ mod tests {
     fn secrets_are_not_shown() {
         let options = [("url", "postgres://u:geheim@h/d"), ("kafka.sasl.password", "geheim"), ("password_file", "/p")];
         let options = Options(options.map(|(name, value)| (name.to_string(), value.to_string())).into());
-        let shown = Beside.without_secrets(&options);
+        let shown = Beside::default().without_secrets(&options);
         assert_eq!(shown.get("url"), Some("postgres://u:***@h/d"));
         assert_eq!(shown.get("kafka.sasl.password"), Some("***"));
         assert_eq!(shown.get("password_file"), Some("/p"));

@@ -156,6 +156,7 @@ mod tests {
             hint: Some("do it right".into()),
             detail: None,
             position,
+            about: None,
         }
     }
 

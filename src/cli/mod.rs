@@ -2,9 +2,11 @@
 //! 0 done or asked to stop, 2 flags and SQL files, 3 data folder locked, 4 fenced, 1 all else.
 
 mod check;
+mod checkpoint;
 mod connectors;
 mod demo;
 mod duration;
+mod epochs;
 mod failure;
 mod files;
 mod postgres;
@@ -14,6 +16,7 @@ mod properties;
 mod run;
 mod settings;
 mod signals;
+mod tls;
 mod topic;
 
 use std::ffi::OsString;
@@ -25,6 +28,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use failure::Failure;
+use zset::TimestampMs;
 
 /// A stream processor: SQL tables over topics, kept exactly equal to their queries as the data changes.
 #[derive(Debug, Parser)]
@@ -46,6 +50,10 @@ enum Command {
     },
     /// List, write and read the topics of a running process, as JSON lines.
     Topic(topic::Args),
+    /// List, check and remove the checkpoints of a data folder.
+    Checkpoint(checkpoint::Args),
+    /// Show the epoch records of a pipeline, a line each, and check that they are a whole chain.
+    Epochs(epochs::Args),
     /// Run a shop on the embedded log: generated changes, three stream tables, shown live.
     Demo(demo::Args),
 }
@@ -68,11 +76,14 @@ fn run_command() -> ExitCode {
         Ok(cli) => cli,
         Err(failure) => return failure.report(),
     };
-    start_logging(if matches!(cli.command, Command::Demo(_)) { "warn" } else { "info" });
+    let quiet = matches!(cli.command, Command::Demo(_) | Command::Checkpoint(_) | Command::Epochs(_));
+    start_logging(if quiet { "warn" } else { "info" });
     let done = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Check { files } => check::check(&files),
         Command::Topic(args) => topic::topic(args),
+        Command::Checkpoint(args) => checkpoint::checkpoint(args),
+        Command::Epochs(args) => epochs::epochs(args),
         Command::Demo(args) => demo::demo(args),
     };
     match done {
@@ -86,6 +97,24 @@ fn command_line() -> Result<Cli, Failure> {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let command = settings::with_file(Cli::command(), &arguments)?;
     Ok(Cli::from_arg_matches(&command.get_matches_from(arguments)).unwrap_or_else(|error| error.exit()))
+}
+
+/// Writes to standard output. Whoever reads it may have enough: that is no failure.
+fn out(write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) -> Result<(), Failure> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    match write(&mut out).and_then(|()| std::io::Write::flush(&mut out)) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::while_doing("cannot write to standard output", error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A moment as it is printed: `2026-11-22T01:07:17.709000Z`.
+fn moment(timestamp: TimestampMs) -> String {
+    let mut text = Vec::new();
+    schemas::text::write_timestamp(timestamp.0.saturating_mul(1000), true, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Logs go to standard error; MILLSTREAM_LOG says which, as `info` or `warn,runtime=debug`.

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use api::Log;
 use dataflow::Planner;
+use fault::Failpoints;
 use kafka::{KafkaConfig, KafkaLog};
 use local::LocalLog;
-use runtime::{DataDir, Engine, EngineConfig, EngineError, Handle, Parts, Phase, Shared};
+use runtime::{DataDir, Engine, EngineConfig, EngineError, Handle, Parts, Phase, Shared, Threads};
 use serve::pg::{ListenError, PgDoor};
-use serve::{Door, LogDoor};
+use serve::{Door, LogDoor, Tls};
 use sql::SqlPlanner;
 use tokio::runtime::Runtime;
 use zset::TimestampMs;
@@ -48,7 +49,11 @@ pub(super) struct Settings {
     /// The addresses to listen on: the first that is free.
     pub http_listen: Vec<String>,
     pub pg: PgSettings,
+    /// The certificate of the listeners.
+    pub tls: Option<Tls>,
     pub engine: EngineConfig,
+    /// Where it is to fail: for tests.
+    pub faults: Failpoints,
 }
 
 /// A running pipeline.
@@ -82,12 +87,15 @@ impl Process {
         let stopped = Arc::clone(&shared);
         signals::watch(&runtime, move || stop(&stopped))?;
         let dir = DataDir::lock(&settings.data)?;
-        let door = Arc::new(Door::new(Arc::clone(&shared)));
-        let http = listen(&runtime, &settings.http_listen, &door)?;
+        let PgSettings { listen: pg_listen, limits, password } = std::mem::take(&mut settings.pg);
+        let tls = settings.tls.take();
+        let door = Arc::new(Door::new(Arc::clone(&shared), password.clone()));
+        let http = listen(&runtime, &settings.http_listen, &door, tls.as_ref())?;
         let sql = Arc::new(SqlPlanner::new());
         let planner: Arc<dyn Planner> = Arc::clone(&sql) as _;
-        let PgSettings { listen: pg_listen, limits, password } = std::mem::take(&mut settings.pg);
-        let pg_door = Arc::new(PgDoor::new(Arc::clone(&shared), Arc::clone(&planner), sql, limits, password));
+        let pg_door =
+            PgDoor::new(Arc::clone(&shared), Arc::clone(&planner), sql, limits, password).with_tls(tls.as_ref());
+        let pg_door = Arc::new(pg_door);
         let pg = listen_pg(&runtime, &pg_listen, &pg_door)?;
         let embedded = settings.kafka.is_none();
         let log = open_log(&settings, &dir)?;
@@ -95,10 +103,12 @@ impl Process {
         door.set_log(Arc::clone(&log_door));
         let parts = Parts {
             log,
-            connectors: Arc::new(Beside),
+            connectors: Arc::new(Beside { faults: settings.faults.clone() }),
             planner: Arc::clone(&planner),
             clock: Arc::new(now),
+            scheduler: Arc::new(Threads),
             random_id: Arc::new(|| uuid::Uuid::new_v4().to_string()),
+            faults: settings.faults.clone(),
         };
         let progress = Progress::watch(&shared);
         let mut engine = Engine::open(settings.engine, parts, dir, Arc::clone(&shared))?;
@@ -163,13 +173,14 @@ impl Process {
 }
 
 /// Takes the first address that is free.
-fn listen(runtime: &Runtime, addresses: &[String], door: &Arc<Door>) -> Result<SocketAddr, Failure> {
+fn listen(runtime: &Runtime, addresses: &[String], door: &Arc<Door>, tls: Option<&Tls>) -> Result<SocketAddr, Failure> {
     let mut refused = None;
     for address in addresses {
-        match runtime.block_on(serve::listen(address, Arc::clone(door))) {
+        match runtime.block_on(serve::listen(address, Arc::clone(door), tls)) {
             Ok(bound) => {
                 if !bound.ip().is_loopback() {
-                    tracing::warn!(%bound, "HTTP is open to other machines, and it asks for no password");
+                    let how = if tls.is_some() { "by HTTPS" } else { "unencrypted, also the password" };
+                    tracing::warn!(%bound, "HTTP is open to other machines {how}; health and metrics ask for no password");
                 }
                 return Ok(bound);
             }
@@ -206,14 +217,14 @@ fn listen_pg(runtime: &Runtime, addresses: &[String], door: &Arc<PgDoor>) -> Res
 
 fn open_log(settings: &Settings, dir: &DataDir) -> Result<Arc<dyn Log>, Failure> {
     let Some(brokers) = &settings.kafka else {
-        return Ok(Arc::new(LocalLog::open(&dir.log())?));
+        return Ok(Arc::new(LocalLog::open_with(&dir.log(), settings.faults.clone())?));
     };
     let config = KafkaConfig {
         brokers: brokers.clone(),
         pipeline: settings.engine.pipeline.clone(),
         properties: settings.kafka_properties.clone(),
     };
-    Ok(Arc::new(KafkaLog::connect(&config)?))
+    Ok(Arc::new(KafkaLog::connect_with(&config, settings.faults.clone())?))
 }
 
 /// Applies a file, statement by statement, so that an error can say where it is.

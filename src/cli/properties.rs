@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Failure;
+use super::connectors::secret;
 
 /// A flag's NAME=VALUE.
 pub(super) fn property(text: &str) -> Result<(String, String), String> {
@@ -23,17 +24,6 @@ pub(super) fn resolve(properties: &[(String, String)]) -> Result<BTreeMap<String
         }
     }
     Ok(resolved)
-}
-
-fn secret(value: &str) -> Result<String, String> {
-    if let Some(name) = value.strip_prefix("env:") {
-        return std::env::var(name).map_err(|_| format!("the environment has no {name}; set it, or name another"));
-    }
-    if let Some(path) = value.strip_prefix("file:") {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))?;
-        return Ok(text.trim_end_matches(['\n', '\r']).to_string());
-    }
-    Ok(value.to_string())
 }
 
 #[cfg(test)]

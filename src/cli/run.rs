@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use fault::Failpoints;
 use runtime::{EngineConfig, Shared};
 
 use super::process::{Process, Settings};
-use super::{Failure, duration, files, postgres, properties};
+use super::{Failure, duration, files, postgres, properties, tls};
 
 /// An epoch closes when it has so many records.
 pub(super) const EPOCH_ROWS_MAX: usize = 64 * 1024;
@@ -46,6 +47,8 @@ pub(super) struct Args {
     /// Where HTTP listens; port 0: any free one, said in the ready line.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9464", env = "MILLSTREAM_HTTP_LISTEN")]
     http_listen: String,
+    #[command(flatten)]
+    tls: tls::Args,
     /// How long after its first record an epoch closes.
     #[arg(
         long,
@@ -78,6 +81,9 @@ pub(super) struct Args {
     files: Vec<PathBuf>,
 }
 
+/// Where failpoints are set.
+const FAILPOINTS: &str = "MILLSTREAM_FAILPOINTS";
+
 /// A name that topics can begin with.
 fn pipeline(name: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -98,6 +104,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let kafka_properties = properties::resolve(&args.kafka_property)?;
     let files = files::read(&args.files)?;
     let pg = args.pg.settings()?;
+    let tls = args.tls.read()?;
     let engine = EngineConfig {
         pipeline: args.pipeline,
         epoch_interval: args.epoch_interval,
@@ -112,9 +119,29 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         kafka_properties,
         http_listen: vec![args.http_listen],
         pg,
+        tls,
         engine,
+        faults: failpoints()?,
     };
-    let process = Process::start(settings, &files, Shared::ask_to_stop)?;
-    process.announce();
-    process.join()
+    let faults = settings.faults.clone();
+    let ended = Process::start(settings, &files, Shared::ask_to_stop).and_then(|process| {
+        process.announce();
+        process.join()
+    });
+    if faults.is_on() {
+        let hits: Vec<String> = faults.hits().iter().map(|(name, hits)| format!("{name}={hits}")).collect();
+        tracing::info!("failpoints reached: {}", hits.join(" "));
+    }
+    ended
+}
+
+/// Where the process is to fail, by the environment: for tests.
+fn failpoints() -> Result<Failpoints, Failure> {
+    match std::env::var(FAILPOINTS) {
+        Ok(text) if !text.is_empty() => {
+            tracing::warn!("{FAILPOINTS} is set: this process fails on purpose");
+            Failpoints::parse(&text).map_err(|why| Failure::usage(format!("{FAILPOINTS}: {why}")))
+        }
+        _ => Ok(Failpoints::default()),
+    }
 }

@@ -1,10 +1,17 @@
 //! `millstream topic`: the topics of a running process, through its HTTP. Lines are as `GET /topics/T` has them.
 
+use std::fs;
 use std::io::{self, BufRead, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use tokio_rustls::rustls::crypto::ring;
 use ureq::http::Response;
-use ureq::{Agent, Body};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Body, RequestBuilder};
 
 use super::Failure;
 
@@ -14,9 +21,15 @@ const BYTES_MAX: usize = 1 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where the running process listens for HTTP.
+    /// Where the running process listens for HTTP; https://HOST:PORT if it has a certificate.
     #[arg(long, global = true, value_name = "HOST:PORT", default_value = "127.0.0.1:9464", env = "MILLSTREAM_HTTP")]
     http: String,
+    /// A PEM file with the authorities that may have signed the certificate; needed for https.
+    #[arg(long, global = true, value_name = "FILE", env = "MILLSTREAM_HTTP_CA")]
+    http_ca: Option<PathBuf>,
+    /// A file with the password, if the process is on another machine.
+    #[arg(long, global = true, value_name = "FILE", env = "MILLSTREAM_HTTP_PASSWORD_FILE")]
+    http_password_file: Option<PathBuf>,
     #[command(subcommand)]
     action: Action,
 }
@@ -54,7 +67,7 @@ enum Action {
 
 /// Does it.
 pub(super) fn topic(args: Args) -> Result<(), Failure> {
-    let client = Client::new(&args.http);
+    let client = Client::new(&args)?;
     match args.action {
         Action::List => client.copy_out("/topics".to_string()),
         Action::Read { topic, partition, from, max } => {
@@ -85,13 +98,37 @@ fn path(topic: &str, options: &[(&str, Option<u64>)]) -> Result<String, Failure>
 struct Client {
     agent: Agent,
     base: String,
+    /// The Authorization header.
+    password: Option<String>,
 }
 
 impl Client {
-    fn new(http: &str) -> Self {
+    fn new(args: &Args) -> Result<Self, Failure> {
+        let http = args.http.trim_end_matches('/');
         // A proxy from the environment is for the world outside, not for the process next door.
-        let agent = Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
-        Self { agent, base: format!("http://{}", http.trim_start_matches("http://").trim_end_matches('/')) }
+        let mut config = Agent::config_builder().http_status_as_error(false).proxy(None);
+        let base = match (http.strip_prefix("https://"), &args.http_ca) {
+            (Some(_), Some(path)) => {
+                config = config.tls_config(trusting(path)?);
+                http.to_string()
+            }
+            (Some(_), None) => {
+                return Err(Failure::usage(
+                    "https needs --http-ca FILE: the authority that has signed the certificate",
+                ));
+            }
+            (None, _) => format!("http://{}", http.trim_start_matches("http://")),
+        };
+        let password = args.http_password_file.as_deref().map(basic).transpose()?;
+        Ok(Self { agent: config.build().into(), base, password })
+    }
+
+    /// With the password, if there is one.
+    fn request<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.password {
+            Some(password) => request.header("authorization", password),
+            None => request,
+        }
     }
 
     fn unreachable(&self, error: &ureq::Error) -> Failure {
@@ -104,7 +141,8 @@ impl Client {
 
     /// Copies an answer to standard output as it comes.
     fn copy_out(&self, path: String) -> Result<(), Failure> {
-        let response = self.agent.get(format!("{}{path}", self.base)).call().map_err(|e| self.unreachable(&e))?;
+        let response =
+            self.request(self.agent.get(format!("{}{path}", self.base))).call().map_err(|e| self.unreachable(&e))?;
         let mut body = good(response)?.into_body().into_reader();
         let mut chunk = vec![0; 64 << 10];
         loop {
@@ -133,7 +171,7 @@ impl Client {
                 return Ok(written);
             }
             let url = format!("{}{path}", self.base);
-            let response = self.agent.post(url).content_type("application/x-ndjson").send(&batch[..]);
+            let response = self.request(self.agent.post(url)).content_type("application/x-ndjson").send(&batch[..]);
             let answer = good(response.map_err(|e| self.unreachable(&e))?)
                 .map_err(|failure| at_line(failure, before, written))?
                 .into_body()
@@ -150,6 +188,33 @@ impl Client {
             }
         }
     }
+}
+
+/// TLS that trusts the authorities of a file and no others.
+fn trusting(path: &Path) -> Result<TlsConfig, Failure> {
+    let wrong =
+        |why: String| Failure::usage(format!("cannot take --http-ca {}: {why}; it is a PEM file", path.display()));
+    let pem = fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let roots = parse_pem(&pem).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
+        Ok(_) => None,
+        Err(error) => Some(Err(wrong(error.to_string()))),
+    });
+    let roots: Vec<_> = roots.collect::<Result<_, _>>()?;
+    if roots.is_empty() {
+        return Err(wrong("there is no certificate in it".to_string()));
+    }
+    Ok(TlsConfig::builder()
+        .root_certs(RootCerts::new_with_certs(&roots))
+        .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+        .build())
+}
+
+/// The password of a file, as Basic authentication has it.
+fn basic(path: &Path) -> Result<String, Failure> {
+    let read = fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("cannot read --http-password-file {}: {error}", path.display())))?;
+    Ok(format!("Basic {}", STANDARD.encode(format!("millstream:{}", read.trim_end_matches(['\r', '\n'])))))
 }
 
 /// Reads lines until there are enough for a request; answers how many.

@@ -8,6 +8,7 @@
 //! Reading order: `flow`, `operators/mod`, one operator after another; `contents/`.
 
 mod contents;
+mod copy;
 mod error;
 mod eval;
 mod flow;
@@ -15,17 +16,28 @@ mod operators;
 mod planner;
 mod queries;
 mod rows;
+mod sequences;
+mod transaction;
 
-pub use contents::{Applied, Contents, ContentsReader, Looked, Passed, contents_id, pass_on};
+pub use contents::{
+    Applied, Contents, ContentsReader, Looked, Passed, UniqueKeys, UniqueRows, contents_id, pass_on, unique_id,
+    violated,
+};
+pub use copy::{CopyColumn, CopyFormat, CopyIn, CopyOut, CopyReader, Header};
 pub use error::FlowError;
 pub use eval::Eval;
 pub use flow::{OperatorInfo, TableFlow};
 pub use operators::aggregate::{Exact, quotient};
-pub use planner::{Action, Alter, ColumnChange, Planned, Planner, Show, StatementError};
+pub use planner::{
+    About, Action, Alter, AlterSource, ColumnChange, DEAD_LETTER_COLUMNS, Mend, Planned, Planner, REPLAY_COLUMNS,
+    ReadFrom, Show, StatementError,
+};
 pub use queries::{
     Limits, Prepared, Queries, Read, ResultColumn, ResultType, RowChanges, Rows, Session, TableRows, View, Work, Write,
     Written,
 };
+pub use sequences::{SequenceAt, SequenceMarks, SequenceSession, Sequences};
+pub use transaction::{Block, Isolation, Modes};
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,12 @@
 //! What the runtime needs of SQL's statements, as a trait: text and catalog in, a planned statement out.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use plan::{Catalog, Graph, SinkDef, TableDef, TableId};
-use zset::{Column, ColumnType};
+use plan::{Catalog, Graph, Mending, SinkDef, StartAt, TableDef, TableId};
+use zset::{Column, ColumnType, Offset, Partition};
 
 use crate::Eval;
 
@@ -35,6 +36,29 @@ pub enum Action {
     CreateTable(TableDef),
     /// ALTER TABLE of a table of our own.
     Alter(Alter),
+    /// ALTER TABLE ... RESTART FROM and ACCEPT LOSS.
+    Mend(Mend),
+    /// ALTER TABLE ... SET, RESET and RESUME of a table or source with a connector.
+    AlterSource(AlterSource),
+    /// REPLAY DEAD LETTERS FROM a table or source with a connector.
+    ReplayDeadLetters {
+        /// The table.
+        table: TableId,
+        /// FORCE: also letters that may be older than the rows there are.
+        force: bool,
+    },
+    /// SHOW DEAD LETTERS FROM a table or source with a connector.
+    ShowDeadLetters {
+        /// The table.
+        table: TableId,
+        /// How many, at most.
+        limit: usize,
+    },
+    /// ALTER STREAM TABLE ... RESUME.
+    Resume {
+        /// Which.
+        table: TableId,
+    },
     /// CREATE STREAM TABLE.
     CreateStream {
         /// The definition.
@@ -71,6 +95,61 @@ pub enum Action {
     Show(Show),
 }
 
+/// Where a table with a connector goes on reading.
+#[derive(Debug, Clone)]
+pub struct Mend {
+    /// The table.
+    pub table: TableId,
+    /// The statement, normalised.
+    pub sql: String,
+    /// Whether its rows go ([`Mending::Restarted`]) or stay ([`Mending::LossAccepted`]).
+    pub way: Mending,
+    /// From where; `None`: where its topic does not have what was to be read next, from the first record that it has.
+    pub from: Option<ReadFrom>,
+}
+
+/// Where reading begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// As a source's `start`.
+    Start(StartAt),
+    /// An offset for every partition.
+    Offsets(BTreeMap<Partition, Offset>),
+}
+
+/// What ALTER TABLE ... SET, RESET and RESUME change: options, and that the source goes on if it was halted.
+#[derive(Debug, Clone)]
+pub struct AlterSource {
+    /// The statement, normalised.
+    pub sql: String,
+    /// The table's definition after it; its `sql` is still that of its CREATE.
+    pub def: TableDef,
+}
+
+/// The columns of SHOW DEAD LETTERS.
+pub const DEAD_LETTER_COLUMNS: &[(&str, ColumnType)] = &[
+    ("partition", ColumnType::Int),
+    ("offset", ColumnType::BigInt),
+    ("source_topic", ColumnType::Text),
+    ("source_partition", ColumnType::Int),
+    ("source_offset", ColumnType::BigInt),
+    ("timestamp", ColumnType::TimestampTz(3)),
+    ("column", ColumnType::Text),
+    ("reason", ColumnType::Text),
+    ("key", ColumnType::Text),
+    ("value", ColumnType::Text),
+    ("status", ColumnType::Text),
+];
+
+/// The columns of what REPLAY DEAD LETTERS answers.
+pub const REPLAY_COLUMNS: &[(&str, ColumnType)] = &[
+    ("replayed", ColumnType::BigInt),
+    ("failed", ColumnType::BigInt),
+    ("skipped", ColumnType::BigInt),
+    ("truncated", ColumnType::BigInt),
+    ("more", ColumnType::Boolean),
+];
+
 /// What ALTER TABLE changes. Checked against the catalog: the column is there, and no dependent would break.
 #[derive(Debug, Clone)]
 pub struct Alter {
@@ -101,6 +180,8 @@ pub enum ColumnChange {
         /// Its place.
         at: usize,
     },
+    /// The constraints alone: no row changes.
+    Constraints,
     /// RENAME COLUMN.
     Rename {
         /// Its place.
@@ -132,7 +213,7 @@ impl Show {
     pub fn columns(self) -> &'static [(&'static str, ColumnType)] {
         use ColumnType::{BigInt, Int, Text};
         match self {
-            Self::Tables => &[("name", Text), ("kind", Text)],
+            Self::Tables => &[("name", Text), ("kind", Text), ("status", Text), ("error", Text)],
             Self::StreamTables => &[
                 ("name", Text),
                 ("status", Text),
@@ -149,6 +230,8 @@ impl Show {
                 ("end", BigInt),
                 ("lag", BigInt),
                 ("dead_letters", BigInt),
+                ("status", Text),
+                ("error", Text),
             ],
             Self::Sinks => &[("name", Text), ("kind", Text), ("status", Text), ("epoch", BigInt), ("pending", BigInt)],
             Self::State => {
@@ -172,6 +255,33 @@ pub struct StatementError {
     pub detail: Option<String>,
     /// Line and column in the statement, from 1, where known.
     pub position: Option<(u64, u64)>,
+    /// The table, column or constraint that it is about, where a program may ask for them.
+    pub about: Option<Box<About>>,
+}
+
+/// What a [`StatementError`] is about: the fields of PostgreSQL's error message that name it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct About {
+    /// The table.
+    pub table: Option<String>,
+    /// Its column.
+    pub column: Option<String>,
+    /// Its constraint.
+    pub constraint: Option<String>,
+    /// Where it happened: `COPY t, line 3, column b: "x"`.
+    pub context: Option<String>,
+}
+
+impl About {
+    /// A constraint of a table.
+    pub fn constraint(table: impl Into<String>, constraint: impl Into<String>) -> Option<Box<Self>> {
+        Some(Box::new(Self { table: Some(table.into()), constraint: Some(constraint.into()), ..Self::default() }))
+    }
+
+    /// A column of a table.
+    pub fn column(table: impl Into<String>, column: impl Into<String>) -> Option<Box<Self>> {
+        Some(Box::new(Self { table: Some(table.into()), column: Some(column.into()), ..Self::default() }))
+    }
 }
 
 impl std::error::Error for StatementError {}

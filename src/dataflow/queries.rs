@@ -9,10 +9,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use plan::{Catalog, TableId};
+use plan::{Catalog, SequenceMark, TableId};
 use zset::{ColumnType, Epoch, TimestampMs};
 
-use crate::{ContentsReader, StatementError};
+use crate::{Block, ContentsReader, CopyIn, CopyOut, Modes, SequenceSession, Sequences, StatementError, UniqueRows};
 
 /// Prepares statements. Pure: it reads the catalog it is given and nothing else.
 pub trait Queries: Send + Sync {
@@ -48,6 +48,10 @@ pub enum Work {
     Read(Arc<dyn Read>),
     /// It changes a table of our own: INSERT, UPDATE, DELETE, TRUNCATE.
     Write(Arc<dyn Write>),
+    /// COPY ... TO STDOUT.
+    CopyOut(CopyOut),
+    /// COPY ... FROM STDIN: its bytes become a [`Write`].
+    CopyIn(Arc<dyn CopyIn>),
     /// It is for the engine's loop, which takes it as text: all that changes the catalog, and our own SHOW.
     Engine,
     /// SHOW JOBS: answered beside the loop, which may be busy with one.
@@ -67,21 +71,23 @@ pub enum Session {
         name: String,
         /// The value; `None`: back to the default (also RESET).
         value: Option<String>,
+        /// SET LOCAL: until the transaction ends.
+        local: bool,
     },
     /// SHOW name of a setting. The answer is one text column of that name.
     Show {
         /// The setting, in lower case; `all`.
         name: String,
     },
-    /// BEGIN, START TRANSACTION: refused by the session, with what to do instead.
-    Begin,
-    /// COMMIT, END: there is no transaction.
-    Commit,
-    /// ROLLBACK, ABORT: there is no transaction.
-    Rollback,
-    /// DISCARD ALL: settings and prepared statements.
+    /// BEGIN, COMMIT, ROLLBACK, SAVEPOINT, ...
+    Block(Block),
+    /// SET SESSION CHARACTERISTICS AS TRANSACTION: the modes of those to come.
+    Characteristics(Modes),
+    /// DISCARD ALL: settings, prepared statements and what sequences gave.
     Discard,
-    /// What has nothing to do here, and does nothing: CLOSE ALL, UNLISTEN *, SET TRANSACTION, DISCARD PLANS.
+    /// DISCARD SEQUENCES: what sequences gave to the session.
+    DiscardSequences,
+    /// What has nothing to do here, and does nothing: CLOSE ALL, UNLISTEN *, SET CONSTRAINTS, DISCARD PLANS.
     Done {
         /// The answer.
         tag: &'static str,
@@ -157,6 +163,11 @@ pub trait Write: fmt::Debug + Send + Sync {
     /// Whether what it changes depends on the rows that are there (UPDATE, DELETE, TRUNCATE; not INSERT).
     fn reads_its_table(&self) -> bool;
 
+    /// Whether it is about sequences alone (nextval, setval): then it is done at once, and no transaction takes it back.
+    fn is_of_sequences(&self) -> bool {
+        false
+    }
+
     /// What it would change, seen from a view. Constraints of a row alone (NOT NULL, CHECK, lengths) are checked here;
     /// that keys are unique is checked by the engine's loop.
     fn evaluate(&self, values: &[Option<String>], view: &Arc<View>, limits: &Limits)
@@ -183,6 +194,18 @@ pub struct RowChanges {
     pub gone: RecordBatch,
     /// The rows that come.
     pub come: RecordBatch,
+    /// The unique constraints by whose rows it was decided what comes (ON CONFLICT): a key of theirs that another statement
+    /// takes first is a conflict, no duplicate.
+    pub arbiters: Vec<String>,
+    /// How far the statement took sequences, or set them: in the record of the epoch that has the rows.
+    pub sequences: Vec<SequenceMark>,
+}
+
+impl RowChanges {
+    /// Whether nothing changes, no sequence either.
+    pub fn is_nothing(&self) -> bool {
+        self.gone.num_rows() + self.come.num_rows() == 0 && self.sequences.is_empty()
+    }
 }
 
 /// All tables at one committed epoch.
@@ -196,6 +219,8 @@ pub struct View {
     pub catalog: Arc<Catalog>,
     /// The stored tables. A CREATE SOURCE is not among them.
     pub tables: Arc<std::collections::BTreeMap<TableId, TableRows>>,
+    /// What hands out the values of sequences: the same for all views.
+    pub sequences: Arc<Sequences>,
 }
 
 /// The rows of one table at one epoch.
@@ -207,6 +232,10 @@ pub struct TableRows {
     pub snapshot: state::Snapshot,
     /// How many they are, copies counted.
     pub rows: i64,
+    /// The indexes of the UNIQUE constraints, in their order.
+    pub uniques: Vec<UniqueRows>,
+    /// Why the rows of a stream table are not those of this epoch, as what it is: `is in ERROR: ...`.
+    pub trouble: Option<Arc<str>>,
 }
 
 impl TableRows {
@@ -215,9 +244,30 @@ impl TableRows {
         self.reader.read(&self.snapshot)
     }
 
+    /// What is there of some rows.
+    pub fn look(&self, rows: &RecordBatch) -> Result<crate::Looked, state::StateError> {
+        self.reader.look(&self.snapshot, rows)
+    }
+
     /// The rows of some keys, in their bytes, with their weights.
     pub fn find(&self, keys: &zset::RowBytes) -> Result<zset::Delta, state::StateError> {
         self.reader.find(&self.snapshot, keys)
+    }
+
+    /// The index of a UNIQUE constraint by its number in the table.
+    pub fn unique(&self, slot: u32) -> Option<&UniqueRows> {
+        self.uniques.iter().find(|unique| unique.slot() == slot)
+    }
+
+    /// The stored rows that have the same values in a UNIQUE constraint's columns as `rows`, which are of the table's
+    /// columns; and for each of `rows` which of them has, if one does.
+    pub fn find_unique(
+        &self,
+        unique: &UniqueRows,
+        rows: &RecordBatch,
+    ) -> Result<(zset::Delta, Vec<Option<usize>>), state::StateError> {
+        let (keys, at) = unique.find(rows)?;
+        Ok((self.find(&keys)?, at))
     }
 }
 
@@ -230,4 +280,6 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Set by whoever cancels it (57014).
     pub cancelled: Arc<AtomicBool>,
+    /// What sequences gave to the session that runs it.
+    pub session: Arc<SequenceSession>,
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use zset::{Column, Epoch, RowType};
 
-use crate::{Options, SinkId, TableId};
+use crate::own::is_zero;
+use crate::{Options, OwnDef, Sequence, SinkId, TableId, Unique};
 
 /// The changelog meaning of a topic's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,26 +65,6 @@ pub struct SourceDef {
 /// The connector of tables of our own: they change by SQL alone, and their topic is ours.
 pub const OWN: &str = "own";
 
-/// What a table of our own has besides its columns.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OwnDef {
-    /// The default of each column, as SQL.
-    pub defaults: Vec<Option<String>>,
-    /// The CHECK constraints.
-    pub checks: Vec<Check>,
-}
-
-/// A CHECK constraint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Check {
-    /// Its name.
-    pub name: String,
-    /// Its condition, as SQL.
-    pub condition: String,
-}
-
 /// What a record has beside its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -118,6 +99,9 @@ pub struct StreamDef {
     pub fingerprint: u64,
     /// Whether its rows are proved never to be retracted.
     pub append_only: bool,
+    /// After so many refreshes in a row that failed it is suspended; 0: never.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub max_consecutive_errors: u32,
 }
 
 /// What fills a table.
@@ -326,6 +310,13 @@ impl Catalog {
         catalog
     }
 
+    /// The catalog without a table, whatever stands on it: to plan its statement again.
+    #[must_use]
+    pub fn without(mut self, table: TableId) -> Catalog {
+        self.tables.remove(&table);
+        self
+    }
+
     /// Puts another definition of a table in the place of the one that is there.
     pub fn replace_table(&mut self, table: TableDef) {
         assert!(self.tables.contains_key(&table.id), "table {} is there", table.name);
@@ -375,6 +366,26 @@ impl TableDef {
             TableKind::Source(source) => Some(source),
             TableKind::Stream(_) => None,
         }
+    }
+
+    /// What only a table of our own has.
+    pub fn own(&self) -> Option<&OwnDef> {
+        self.source().and_then(|source| source.own.as_ref())
+    }
+
+    /// The UNIQUE constraints.
+    pub fn uniques(&self) -> &[Unique] {
+        self.own().map_or(&[], |own| &own.uniques)
+    }
+
+    /// The sequences of its columns.
+    pub fn sequences(&self) -> &[Sequence] {
+        self.own().map_or(&[], |own| &own.sequences)
+    }
+
+    /// The sequence of a column.
+    pub fn sequence_of(&self, column: usize) -> Option<&Sequence> {
+        self.sequences().iter().find(|sequence| sequence.column == column)
     }
 
     /// Whether it is a table of our own.

@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 use zset::{Digest, Epoch, Generation, Offset, Partition, Range, TimestampMs};
 
-use crate::{SinkId, TableId};
+use crate::{SequenceId, SinkId, TableId, known_version};
 
-/// The version this binary writes, and the only one it reads.
-pub const RECORD_VERSION: u32 = 2;
+/// The version this binary writes.
+pub const RECORD_VERSION: u32 = 3;
+
+/// The oldest version that it reads: what came since has a default, and is left out where it has that.
+const RECORD_VERSION_OLDEST: u32 = 2;
 
 /// One epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +41,72 @@ pub struct EpochRecord {
     /// Sinks that refused a record of this epoch, which was committed without them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sinks: Vec<SinkFailure>,
+    /// Sources that are not read from here on: their ranges end where they stopped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub halts: Vec<SourceHalt>,
+    /// How far the sequences are of which this epoch has values, or that it set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sequences: Vec<SequenceMark>,
+    /// The source that was brought together with its topic again; such an epoch has no inputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mended: Option<Mended>,
+}
+
+/// A source whose topic is not what was read of it, brought together with it again. Where the rows changed, the outcome of
+/// its table has the digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mended {
+    /// The source table.
+    pub table: TableId,
+    /// How.
+    pub way: Mending,
+    /// What was wrong; for a statement, its text.
+    pub reason: String,
+    /// Where all its partitions are from now on.
+    pub positions: Vec<MendedPosition>,
+}
+
+/// How a source and its topic come together again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mending {
+    /// The rows became what the whole topic says.
+    Reconciled,
+    /// The rows are gone, and are read anew.
+    Restarted,
+    /// The rows stayed.
+    LossAccepted,
+}
+
+/// Where a partition of a mended source is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MendedPosition {
+    /// Which.
+    pub partition: Partition,
+    /// From where on it was read; how much of that was read is `records`.
+    pub start: Offset,
+    /// The next offset to read.
+    pub next: Offset,
+    /// How many records were read of it.
+    pub records: u64,
+    /// The last of them, to know the topic again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<LastRecord>,
+}
+
+/// How far a sequence is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SequenceMark {
+    /// Which.
+    pub sequence: SequenceId,
+    /// The last value that it gave.
+    pub last: i64,
+    /// Where it was set (setval, RESTART IDENTITY), whether `last` counts as given; else the mark only moves it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<bool>,
 }
 
 /// A sink that failed.
@@ -47,6 +116,16 @@ pub struct SinkFailure {
     /// Which.
     pub sink: SinkId,
     /// Why.
+    pub reason: String,
+}
+
+/// A source that stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceHalt {
+    /// The source table.
+    pub table: TableId,
+    /// Why, and the ways out.
     pub reason: String,
 }
 
@@ -102,6 +181,8 @@ pub enum Outcome {
     Digest(Digest),
     /// It failed; contents stay. The first words of the error.
     Error(String),
+    /// It failed, and is not tried again: it is suspended. The first words of the error.
+    Suspended(String),
 }
 
 /// A change of the catalog.
@@ -129,6 +210,28 @@ pub enum CatalogChange {
         /// The statement.
         sql: String,
     },
+    /// REPLAY DEAD LETTERS.
+    ReplayDeadLetters {
+        /// The table.
+        table: TableId,
+        /// FORCE.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        force: bool,
+        /// What was read of the dead-letter topic; of the records there, `dead_letters` are letters again.
+        ranges: Vec<InputRange>,
+        /// Whether there are more behind them.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        more: bool,
+    },
+    /// ALTER STREAM TABLE ... RESUME: contents and state are made anew from all that the inputs hold.
+    ResumeStreams {
+        /// The table, and those below that were suspended with it, in the order in which they are made anew. What came of each
+        /// is among the record's outcomes: a digest of the difference to its old contents, or why it is suspended still.
+        tables: Vec<TableId>,
+        /// What was read again of CREATE SOURCEs' topics.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        backfill: Vec<InputRange>,
+    },
     /// CREATE SINK.
     CreateSink {
         /// The id it got.
@@ -149,7 +252,7 @@ pub enum CatalogChange {
 
 /// Why the bytes of an epoch record are refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot read epoch record: {0}; it was written by another version of millstream, or is damaged")]
+#[error("cannot read epoch record: {0}")]
 pub struct RecordError(pub String);
 
 impl EpochRecord {
@@ -164,11 +267,12 @@ impl EpochRecord {
         struct Version {
             version: u32,
         }
-        let Version { version } = serde_json::from_slice(bytes).map_err(|e| RecordError(e.to_string()))?;
-        if version != RECORD_VERSION {
-            return Err(RecordError(format!("its format is version {version}, this binary reads {RECORD_VERSION}")));
-        }
-        serde_json::from_slice(bytes).map_err(|e| RecordError(e.to_string()))
+        let unreadable = |error: serde_json::Error| {
+            RecordError(format!("{error}; it is damaged, or was written by another version of millstream"))
+        };
+        let Version { version } = serde_json::from_slice(bytes).map_err(unreadable)?;
+        known_version(version, RECORD_VERSION_OLDEST..=RECORD_VERSION).map_err(RecordError)?;
+        serde_json::from_slice(bytes).map_err(unreadable)
     }
 
     /// The hash by which the next record names this one.

@@ -17,6 +17,50 @@ pub fn without_passwords(text: &str) -> String {
     out
 }
 
+/// A statement in which the passwords of its options, CREATE TABLE | SOURCE | SINK ... WITH (...), are replaced. Quotes in
+/// them are doubled in the statement, and not for `replace`. Any other statement is as it was.
+pub fn replace_passwords(statement: &str, replace: &mut dyn FnMut(&str) -> String) -> String {
+    let Some(options) = options_of(statement) else { return statement.to_string() };
+    let mut out = statement[..options].to_string();
+    let mut rest = &statement[options..];
+    while let Some((kept, secret)) = next_secret(rest) {
+        out.push_str(&rest[..kept]);
+        let plain = rest[kept..kept + secret].replace("''", "'");
+        out.push_str(&replace(&plain).replace('\'', "''"));
+        rest = &rest[kept + secret..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Where the options of a statement begin that has some: behind the last WITH before a parenthesis, outside of quotes.
+fn options_of(statement: &str) -> Option<usize> {
+    let mut words = statement.split_whitespace().map(str::to_ascii_lowercase);
+    if words.next().as_deref() != Some("create")
+        || !matches!(words.next().as_deref(), Some("table" | "source" | "sink"))
+    {
+        return None;
+    }
+    let lower = statement.to_ascii_lowercase();
+    let ends_word = |at: usize| !lower[at..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    let (mut at, mut found) = (0, None);
+    while let Some(next) = lower[at..].find(['\'', '"', 'w']) {
+        at += next;
+        if let Some(quoted) = ["'", "\""].into_iter().find(|quote| lower[at..].starts_with(quote)) {
+            let end = lower[at + 1..].find(quoted)?;
+            at += end + 2;
+        } else {
+            let begins = !lower[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+            let behind = at + 4;
+            if begins && lower[at..].starts_with("with") && ends_word(behind) {
+                found = lower[behind..].trim_start().starts_with('(').then_some(behind).or(found);
+            }
+            at += 1;
+        }
+    }
+    found
+}
+
 /// Where the next password begins, and its length.
 fn next_secret(text: &str) -> Option<(usize, usize)> {
     let of_url = text.match_indices("://").find_map(|(at, _)| in_url(text, at + 3));
@@ -94,5 +138,29 @@ mod tests {
             assert_eq!(without_passwords(text), shown);
             assert_eq!(without_passwords(shown), shown, "again");
         }
+    }
+
+    #[test]
+    fn only_options_of_connectors_have_passwords() {
+        let replaced = |text: &str| {
+            let mut seen = Vec::new();
+            let text = replace_passwords(text, &mut |secret| {
+                seen.push(secret.to_string());
+                format!("<{}>", seen.len())
+            });
+            (text, seen.join(","))
+        };
+        let same = |text: &str| assert_eq!(replaced(text), (text.to_string(), String::new()));
+        same("CREATE STREAM TABLE v AS SELECT * FROM t WHERE password = 'a'");
+        same("CREATE MATERIALIZED VIEW v WITH (password = 'a') AS SELECT 1");
+        same("SELECT 'CREATE SINK s WITH (password = ''a'')'");
+        same("CREATE TABLE t (password TEXT CHECK (password = 'a'))");
+        same("CREATE TABLE t (a TEXT DEFAULT 'with (password = ''x'')')");
+        let (text, seen) = replaced(
+            "create  source s (\"with (\" TEXT CHECK (password = 'a')) With (url='postgres://u:b@h', secret = 'it''s', x = '')",
+        );
+        assert_eq!(seen, "b,it's");
+        let expected = "create  source s (\"with (\" TEXT CHECK (password = 'a')) With (url='postgres://u:<1>@h', secret = '<2>', x = '')";
+        assert_eq!(text, expected);
     }
 }

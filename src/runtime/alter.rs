@@ -11,11 +11,12 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
-use dataflow::{Alter, ColumnChange, Contents, StatementError, contents_id};
+use dataflow::{About, Alter, ColumnChange, Contents, StatementError, contents_id};
 use plan::{CatalogChange, SinkConnector, SinkDef, SinkEnvelope, StreamDef, TableDef, TableId, TableKind};
 use state::Arrangement;
 use zset::{Delta, RowType, TimestampMs};
 
+use crate::own::key_text;
 use crate::stage::Staged;
 use crate::table::{Refresh, Table};
 use crate::{Engine, EngineError};
@@ -81,6 +82,7 @@ impl Engine {
             hint: Some("give it a DEFAULT, or leave NOT NULL out".to_string()),
             detail: None,
             position: None,
+            about: None,
         }
         .into())
     }
@@ -102,6 +104,7 @@ impl Engine {
             hint: Some("drop the sink, alter the table and its target, and create the sink again".to_string()),
             detail: None,
             position: None,
+            about: None,
         }
         .into())
     }
@@ -143,13 +146,14 @@ impl Engine {
         let ColumnChange::Drop { at: gone } = alter.change else { return Ok(Vec::new()) };
         let mut readers: Vec<TableDef> = self.catalog.readers(alter.table).cloned().collect();
         for def in &mut readers {
-            if let Some(error) = self.tables.get(&def.id).and_then(|table| table.error.as_ref()) {
+            if let Some(trouble) = self.tables.get(&def.id).and_then(Table::trouble) {
                 return Err(StatementError {
                     sqlstate: "55000",
-                    message: format!("stream table \"{}\", which reads the table, is in ERROR: {error}", def.name),
+                    message: format!("stream table \"{}\", which reads the table, {trouble}", def.name),
                     hint: Some("mend it first, or drop it: rows wait for it that have the column".to_string()),
                     detail: None,
                     position: None,
+                    about: None,
                 }
                 .into());
             }
@@ -196,6 +200,7 @@ impl Engine {
                         hint: Some("drop the stream table first".to_string()),
                         detail: None,
                         position: None,
+                        about: None,
                     }
                     .into());
                 }
@@ -211,12 +216,29 @@ impl Engine {
         for part in table.contents.read(&table.contents.snapshot()) {
             contents.fill(&rewritten_rows(alter, &part?));
         }
+        if let Some((at, values)) = contents.duplicate()? {
+            return Err(duplicated(def, at, &values));
+        }
         contents.commit();
         let source = def.source().expect("only tables of our own are altered");
         let mut rewritten = Table::source(def.clone(), source, contents)?;
         rewritten.own = table.own.as_ref().map(|own| own.altered(def, &self.config.pipeline));
         Ok(rewritten)
     }
+}
+
+/// The rows that are there break a constraint that is added.
+fn duplicated(def: &TableDef, at: usize, values: &RecordBatch) -> EngineError {
+    let unique = &def.uniques()[at];
+    StatementError {
+        sqlstate: "23505",
+        message: format!("could not create unique index \"{}\"", unique.name),
+        hint: None,
+        detail: Some(format!("{} is duplicated.", key_text::values(def, &unique.columns, values.columns(), 0))),
+        position: None,
+        about: About::constraint(&def.name, &unique.name),
+    }
+    .into()
 }
 
 fn rewritten_rows(alter: &Alter, rows: &Delta) -> Delta {
@@ -227,7 +249,7 @@ fn rewritten_rows(alter: &Alter, rows: &Delta) -> Delta {
             columns.push(take(value, &always_the_one, None).expect("there is one value"));
         }
         ColumnChange::Drop { at } => drop(columns.remove(*at)),
-        ColumnChange::Rename { .. } => {}
+        ColumnChange::Rename { .. } | ColumnChange::Constraints => {}
     }
     rows.with_batch(batch(alter.def.columns.schema(), columns, rows.len()))
 }

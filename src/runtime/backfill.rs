@@ -135,5 +135,13 @@ fn gone(name: &str, feed: &Feed, partition: Partition, position: &Position, why:
     );
     let hint = "if records have expired, make another source, which starts at what is there (or say start = 'latest'); or use \
                 CREATE TABLE, which keeps the rows";
-    StatementError { sqlstate: "55000", message, hint: Some(hint.to_string()), detail: None, position: None }.into()
+    StatementError {
+        sqlstate: "55000",
+        message,
+        hint: Some(hint.to_string()),
+        detail: None,
+        position: None,
+        about: None,
+    }
+    .into()
 }

@@ -2,22 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, channel};
 
 use api::{EPOCH_PARTITION, TopicPartition};
-use plan::{Catalog, TableId};
+use plan::{Catalog, SequenceMark, TableId};
 use serde::{Deserialize, Serialize};
 use state::{CheckpointStats, StateError};
 use zset::{Epoch, Generation, Offset, Partition, ROW_FORMAT, TimestampMs};
 
 use crate::detached::SinkState;
 use crate::engine::{Chain, Position};
+use crate::letters::Letters;
+use crate::scheduler::{Once, Task};
 use crate::sink::{Sink, Way};
 use crate::{Engine, EngineError};
 
-/// The format of [`Metadata`].
-pub(crate) const METADATA_FORMAT: u32 = 2;
+/// The format of [`Metadata`] that is written.
+pub(crate) const METADATA_FORMAT: u32 = 3;
+
+/// The oldest format that is read: what came since has a default, and is left out where it has that.
+const METADATA_FORMAT_OLDEST: u32 = 2;
 
 /// What a checkpoint holds besides arrangements: all that later work needs.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,6 +41,9 @@ pub(crate) struct Metadata {
     pub sinks: Vec<SinkState>,
     /// Up to where dropped tables of our own had written their topics.
     pub retired: Vec<(String, Partition, Offset)>,
+    /// Where sequences are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sequences: Vec<SequenceMark>,
 }
 
 /// A table's state outside of its arrangements.
@@ -47,12 +54,29 @@ pub(crate) struct TableState {
     pub rows: i64,
     pub error: Option<String>,
     pub consecutive_errors: u64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
+    /// The epoch of its rows, if that is not the checkpoint's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frontier: Option<Epoch>,
+    #[serde(default, skip_serializing_if = "Letters::is_empty")]
+    pub letters: Letters,
+    /// Why it is not read, if it is a halted source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted: Option<String>,
+}
+
+/// A checkpoint that is being made.
+struct Running {
+    epoch: Epoch,
+    task: Box<dyn Task>,
+    result: Receiver<Result<CheckpointStats, StateError>>,
 }
 
 /// The checkpoint that is being made, and where the records of those that are there lie.
 #[derive(Default)]
 pub(crate) struct Background {
-    running: Option<(Epoch, JoinHandle<Result<CheckpointStats, StateError>>)>,
+    running: Option<Running>,
     pub records: BTreeMap<Epoch, Offset>,
     /// Epoch records below this offset are to be deleted.
     trim_below: Option<Offset>,
@@ -61,9 +85,31 @@ pub(crate) struct Background {
 impl Drop for Background {
     /// Whoever opens the folder next must not find it being written to.
     fn drop(&mut self) {
-        if let Some((_, thread)) = self.running.take() {
-            let _ = thread.join();
+        if let Some(running) = self.running.take() {
+            running.task.join();
         }
+    }
+}
+
+impl Metadata {
+    /// Reads the bytes that a checkpoint holds.
+    pub fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
+        #[derive(Deserialize)]
+        struct Formats {
+            format: u32,
+            row_format: u32,
+        }
+        let unreadable = |why: String| EngineError::Recovery(format!("cannot read the checkpoint's metadata: {why}"));
+        let not_json = |error: serde_json::Error| {
+            unreadable(format!(
+                "{error}; start the version of millstream that wrote it, or restore an older checkpoint"
+            ))
+        };
+        let formats: Formats = serde_json::from_slice(bytes).map_err(not_json)?;
+        plan::known_version(formats.format, METADATA_FORMAT_OLDEST..=METADATA_FORMAT).map_err(unreadable)?;
+        plan::known_version(formats.row_format, ROW_FORMAT..=ROW_FORMAT)
+            .map_err(|why| unreadable(format!("of its rows, {why}")))?;
+        serde_json::from_slice(bytes).map_err(not_json)
     }
 }
 
@@ -75,6 +121,10 @@ impl Engine {
             rows: table.contents.rows(),
             error: table.error.clone(),
             consecutive_errors: table.consecutive_errors,
+            suspended: table.suspended,
+            frontier: table.frontier,
+            letters: table.letters.clone(),
+            halted: self.halts.get(&table.def.id).cloned(),
         });
         let metadata = Metadata {
             format: METADATA_FORMAT,
@@ -90,6 +140,7 @@ impl Engine {
             tables: tables.collect(),
             sinks: self.sinks.values().map(Sink::state).collect(),
             retired: self.retired.iter().map(|((topic, p), next)| (topic.clone(), *p, *next)).collect(),
+            sequences: self.sequences.all(),
         };
         serde_json::to_vec(&metadata).expect("metadata is always JSON")
     }
@@ -109,12 +160,20 @@ impl Engine {
         let metadata = self.metadata();
         let store = Arc::clone(&self.store);
         let at_work = self.shared.jobs.begin("checkpoint", &self.config.pipeline, None, "batches");
-        let thread = std::thread::Builder::new()
-            .name("checkpoint".to_string())
-            .spawn(move || store.checkpoint(epoch, &lists, &metadata, &mut |done, total| at_work.reach(done, total)))
+        let (made, result) = channel();
+        let work = Once::new(move || {
+            let progress = &mut |done, total| at_work.reach(done, total);
+            // The engine may be gone.
+            let _ = made.send(store.checkpoint(epoch, &lists, &metadata, progress));
+        });
+        let task = self
+            .parts
+            .scheduler
+            .begin("checkpoint", Box::new(work))
             .map_err(|error| EngineError::Log(format!("cannot start a thread for the checkpoint: {error}")))?;
+        self.journal.rotate();
         self.background.records.insert(epoch, self.chain.offset);
-        self.background.running = Some((epoch, thread));
+        self.background.running = Some(Running { epoch, task, result });
         Ok(())
     }
 
@@ -122,13 +181,14 @@ impl Engine {
     /// before it is still there, and the next is tried at the next interval.
     pub(crate) fn finish_checkpoint(&mut self, wait: bool) -> Result<(), EngineError> {
         match &self.background.running {
-            Some((_, thread)) if wait || thread.is_finished() => {}
+            Some(running) if wait || running.task.is_finished() => {}
             _ => return Ok(()),
         }
-        let Some((epoch, thread)) = self.background.running.take() else { return Ok(()) };
-        self.last_checkpoint.1 = Instant::now();
+        let Some(Running { epoch, task, result }) = self.background.running.take() else { return Ok(()) };
+        task.join();
+        self.last_checkpoint.1 = self.instant();
         let result =
-            thread.join().map_err(|_| EngineError::Recovery("the checkpoint's thread panicked".to_string()))?;
+            result.recv().map_err(|_| EngineError::Recovery("the checkpoint's thread panicked".to_string()))?;
         match result {
             Ok(stats) => {
                 self.last_checkpoint.0 = epoch;
@@ -156,16 +216,21 @@ impl Engine {
         let offsets: Option<Vec<Offset>> =
             kept.iter().map(|epoch| self.background.records.get(epoch).copied()).collect();
         // The record of a checkpoint from before this start may be unknown: nothing is trimmed until it is pruned.
+        if let Some(oldest) = kept.iter().min() {
+            self.journal.prune(*oldest);
+        }
         self.background.trim_below = offsets.and_then(|offsets| offsets.into_iter().min());
     }
 
     /// Deletes the epoch records that no kept checkpoint needs. Only right after a commit of our own: who has been fenced
     /// would delete what the checkpoints of others need.
-    pub(crate) fn trim(&mut self) {
-        let Some(below) = self.background.trim_below.take() else { return };
+    pub(crate) fn trim(&mut self) -> Result<(), EngineError> {
+        let Some(below) = self.background.trim_below.take() else { return Ok(()) };
+        self.parts.faults.reach("epochs-trim")?;
         let at = TopicPartition { topic: self.config.epoch_topic().into(), partition: EPOCH_PARTITION };
         if let Err(error) = self.parts.log.trim(&at, below) {
             tracing::warn!("cannot trim the epoch topic below offset {below}: {error}");
         }
+        Ok(())
     }
 }

@@ -12,7 +12,14 @@ pub(crate) fn check(
     brokers_of_log: Option<&str>,
 ) -> Result<(), StatementError> {
     let refuse = |message: String, hint: &str| {
-        Err(StatementError { sqlstate: "0A000", message, hint: Some(hint.to_string()), detail: None, position: None })
+        Err(StatementError {
+            sqlstate: "0A000",
+            message,
+            hint: Some(hint.to_string()),
+            detail: None,
+            position: None,
+            about: None,
+        })
     };
     match (connector, options.get("brokers"), brokers_of_log) {
         ("kafka", _, None) => refuse(

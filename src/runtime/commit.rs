@@ -44,6 +44,9 @@ impl Engine {
         catalog: Option<CatalogChange>,
     ) -> Result<Result<(), (Staged, Refused)>, EngineError> {
         self.place_dead_letters(&mut staged)?;
+        if catalog.is_some() {
+            self.parts.faults.reach("catalog-before")?;
+        }
         let mut failures = Vec::new();
         let committed = loop {
             match self.commit_records(&staged, catalog.as_ref(), &failures)? {
@@ -51,17 +54,24 @@ impl Engine {
                 Err(refused) if catalog.is_some() || refused.index < staged.first_records() => {
                     return Ok(Err((staged, refused)));
                 }
-                Err(refused) => failures.push(detach(&mut staged, refused)?),
+                Err(refused) => {
+                    failures.push(detach(&mut staged, refused)?);
+                    self.parts.faults.reach("sink-refused")?;
+                }
             }
         };
+        self.parts.faults.reach("commit-after")?;
+        if catalog.is_some() {
+            self.parts.faults.reach("catalog-after")?;
+        }
         for failure in &failures {
             self.fail_sink(failure);
         }
-        self.trim();
+        self.trim()?;
         self.tell_failures(&staged);
         let Committed { record, bytes, offset } = committed;
         staged.inputs.clone_from(&record.inputs);
-        self.publish(staged, &record, &bytes, offset);
+        self.publish(staged, &record, &bytes, offset)?;
         Ok(Ok(()))
     }
 
@@ -93,10 +103,14 @@ impl Engine {
                 }
                 Err(CommitError::Aborted(reason)) => {
                     self.shared.metrics.transactions_aborted.inc();
+                    self.parts.faults.reach("commit-retry")?;
                     self.pause(&mut pause, &format!("transaction aborted: {reason}"))?;
                 }
                 Err(CommitError::Refused { index, topic, reason }) => return Ok(Err(Refused { index, topic, reason })),
-                Err(error @ CommitError::Fenced(_)) => return Err(EngineError::Fenced(error.to_string())),
+                Err(error @ CommitError::Fenced(_)) => {
+                    self.parts.faults.reach("fenced")?;
+                    return Err(EngineError::Fenced(error.to_string()));
+                }
                 Err(error @ CommitError::InDoubt(_)) => {
                     return Err(EngineError::InDoubt(format!("{error}; start again: recovery finds out")));
                 }
@@ -109,8 +123,8 @@ impl Engine {
     fn pause(&self, pause: &mut Duration, reason: &str) -> Result<(), EngineError> {
         let epoch = self.chain.epoch.next();
         tracing::warn!("epoch {epoch} waits to be committed: {reason}");
-        let until = Instant::now() + *pause;
-        while Instant::now() < until {
+        let mut left = *pause;
+        while !left.is_zero() {
             if self.shared.stop_asked() {
                 return Err(EngineError::Stopped(format!(
                     "asked to stop while epoch {epoch} could not be committed: {reason}; it is processed again at the next \
@@ -119,7 +133,9 @@ impl Engine {
             }
             // It waits, and does not hang.
             self.shared.publish(|published| published.turned = Instant::now());
-            std::thread::sleep(PAUSE_FIRST);
+            let slept = left.min(PAUSE_FIRST);
+            self.parts.scheduler.sleep(slept);
+            left -= slept;
         }
         *pause = (*pause * 2).min(PAUSE_LONGEST);
         Ok(())
@@ -166,10 +182,17 @@ impl Engine {
     }
 
     /// Makes a committed epoch visible. The same for an epoch that is replayed, whose outputs are not staged.
-    pub(crate) fn publish(&mut self, staged: Staged, record: &EpochRecord, bytes: &[u8], offset: Offset) {
+    pub(crate) fn publish(
+        &mut self,
+        mut staged: Staged,
+        record: &EpochRecord,
+        bytes: &[u8],
+        offset: Offset,
+    ) -> Result<(), EngineError> {
         for id in &staged.touched {
             if let Some(table) = self.tables.get_mut(id) {
                 table.commit();
+                table.frontier = table.error.as_ref().map(|_| table.frontier.unwrap_or(self.chain.epoch));
             }
         }
         for input in &staged.inputs {
@@ -180,17 +203,21 @@ impl Engine {
             position.records += input.count;
             position.dead_letters += input.dead_letters;
         }
+        record.mended.iter().for_each(|mended| self.move_positions(mended));
+        self.publish_letters(&mut staged, record);
+        record.sequences.iter().for_each(|mark| self.mark_sequence(mark));
         self.chain.epoch = record.epoch;
         self.chain.hash = EpochRecord::hash(bytes);
         self.chain.offset = offset;
         self.chain.timestamp = record.timestamp;
         self.count(&staged);
-        self.deliver(staged.outputs);
+        self.deliver(staged.outputs)?;
         match record.catalog {
             // The statement publishes when the catalog has it: nobody sees the one without the other.
             Some(_) => self.catalog_seen = None,
             None => self.publish_status(),
         }
+        Ok(())
     }
 }
 
@@ -223,6 +250,9 @@ fn record(
         tables: staged.table_outcomes(),
         catalog,
         sinks: failures.to_vec(),
+        halts: staged.halts.clone(),
+        sequences: staged.sequences.clone(),
+        mended: staged.mended.clone(),
     }
 }
 
@@ -266,6 +296,7 @@ impl Refused {
             hint: None,
             detail: None,
             position: None,
+            about: None,
         })
     }
 }

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use api::{Connectors, Log};
 use dataflow::Planner;
+use fault::Failpoints;
 use zset::TimestampMs;
+
+use crate::Scheduler;
 
 /// Settings of one pipeline.
 #[derive(Debug, Clone)]
@@ -32,7 +35,7 @@ impl EngineConfig {
     }
 }
 
-/// The outside world: a log, SQL, the clock and randomness are parameters, so that the engine runs under a simulation.
+/// The outside world: a log, SQL, the clock, threads and randomness are parameters, so that the engine runs under a simulation.
 #[derive(Clone)]
 pub struct Parts {
     /// The log.
@@ -43,8 +46,12 @@ pub struct Parts {
     pub planner: Arc<dyn Planner>,
     /// The time, for the timestamps of epochs.
     pub clock: Arc<dyn Fn() -> TimestampMs + Send + Sync>,
+    /// What runs the work beside the loop, and lets time pass.
+    pub scheduler: Arc<dyn Scheduler>,
     /// A new random id, for an incarnation.
     pub random_id: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Where it is to fail.
+    pub faults: Failpoints,
 }
 
 impl fmt::Debug for Parts {

@@ -37,11 +37,11 @@ impl Engine {
     fn check_input(&self, def: &SinkDef) -> Result<(), EngineError> {
         let refuse = |sqlstate, message: String, hint: &str| {
             let hint = Some(hint.to_string());
-            Err(StatementError { sqlstate, message, hint, detail: None, position: None }.into())
+            Err(StatementError { sqlstate, message, hint, detail: None, position: None, about: None }.into())
         };
         let input = &self.tables[&def.input];
-        if let Some(error) = &input.error {
-            let message = format!("table {} is in ERROR: {error}", input.def.name);
+        if let Some(trouble) = input.trouble() {
+            let message = format!("table {} {trouble}", input.def.name);
             return refuse("55000", message, "mend it first: the sink would start from old contents");
         }
         let (rows, max) = (input.contents.rows(), outbox::rows_max(&def.options));

@@ -1,5 +1,7 @@
 //! CREATE TABLE and CREATE SOURCE: where a source begins, and the start of its reading.
 
+use std::collections::BTreeMap;
+
 use api::{TopicKind, TopicSpec};
 use dataflow::{Contents, StatementError, contents_id};
 use plan::{CatalogChange, SourceDef, StartAt, TableDef, TableId, TableKind};
@@ -8,13 +10,15 @@ use zset::{Offset, Partition, TimestampMs};
 
 use crate::engine::Position;
 use crate::feed::Feed;
+use crate::mend::{Deletes, Kind, warnings};
 use crate::source::Source;
 use crate::stage::Staged;
 use crate::table::Table;
+use crate::verify::kind;
 use crate::{Engine, EngineError, cluster, own};
 
 impl Engine {
-    pub(crate) fn create_source(&mut self, mut def: TableDef) -> Result<(), EngineError> {
+    pub(crate) fn create_source(&mut self, mut def: TableDef) -> Result<Vec<String>, EngineError> {
         own::name_topic(&mut def, &self.config.pipeline);
         let TableKind::Source(source) = &def.kind else { unreachable!("CREATE TABLE makes a source table") };
         let source = source.clone();
@@ -38,9 +42,13 @@ impl Engine {
         self.commit(staged, Some(change))?;
         self.catalog = catalog;
         self.install_source(table, &starts);
+        let now = self.clock();
+        self.ends.all(def.id, starts.iter().map(|(partition, _)| *partition), now);
         self.start_source(def.id)?;
         self.publish_status();
-        Ok(())
+        let keeping = self.keepings.get(&def.id).copied().flatten();
+        Ok(keeping
+            .map_or_else(Vec::new, |keeping| warnings(&def, &source.topic, keeping, self.config.checkpoint_interval)))
     }
 
     /// A source table without rows.
@@ -85,7 +93,7 @@ impl Engine {
     fn make_source_topic(&self, source: &SourceDef, feed: &Feed) -> Result<Vec<Partition>, EngineError> {
         let refuse = |message: String, hint: &str| {
             let hint = Some(hint.to_string());
-            Err(StatementError { sqlstate: "42704", message, hint, detail: None, position: None }.into())
+            Err(StatementError { sqlstate: "42704", message, hint, detail: None, position: None, about: None }.into())
         };
         let name = feed.transport.name();
         if !feed.is_log {
@@ -113,11 +121,23 @@ impl Engine {
 
     /// Starts to read a source table from its positions. A table of our own is not read: it changes by statements.
     pub(crate) fn start_source(&mut self, id: TableId) -> Result<(), EngineError> {
+        if self.halts.contains_key(&id) || self.lost.contains_key(&id) {
+            return Ok(());
+        }
         let Some(table) = self.tables.get(&id) else { return Ok(()) };
         let Some(source) = table.source_def().filter(|source| !source.is_own()) else { return Ok(()) };
-        let from = self.positions_of(id).map(|(partition, position)| (partition, position.next)).collect();
+        let from: BTreeMap<_, _> =
+            self.positions_of(id).map(|(partition, position)| (partition, position.next)).collect();
         let feed = Feed::of(&self.parts, source)?;
-        let reader = Source::start((id, &table.def.name), feed, &from, &self.events_in, &self.shared)?;
+        let (keeping, kind) = (self.keeping_of(id, &feed), kind(&table.def));
+        let deletes = keeping.filter(|_| kind != Kind::Records).filter(|keeping| keeping.compacted_after_ms.is_some());
+        let deletes = deletes.map(|keeping| {
+            let seen = |partition: &Partition| Some((*partition, self.ends.of(id, *partition)?));
+            Deletes::new(keeping, from.keys().filter_map(seen).collect(), &self.parts.clock)
+        });
+        let beside = (&self.shared, &self.parts.scheduler);
+        let reader = Source::start((id, &table.def.name), (feed, deletes), &from, &self.events_in, beside)?;
+        self.keepings.insert(id, keeping);
         self.sources.insert(id, reader);
         Ok(())
     }

@@ -3,8 +3,11 @@
 //! ```text
 //! DATA/lock           held while the process lives
 //! DATA/identity.json  which pipeline and which incarnation of its log the folder belongs to
+//! DATA/secrets.json   the passwords of statements
 //! DATA/state/         checkpoints and the live store
 //! DATA/log/           the embedded log, where there is no Kafka
+//! DATA/journal/       what was read since the oldest kept checkpoint
+//! DATA/ends.json      when the sources were last read to their ends
 //! ```
 
 use std::fs::{self, File, TryLockError};
@@ -57,6 +60,17 @@ impl DataDir {
         }
     }
 
+    /// The path of a data folder that must be there already.
+    pub fn existing(path: &Path) -> Result<&Path, EngineError> {
+        if path.join("lock").is_file() || path.join("state").is_dir() {
+            return Ok(path);
+        }
+        Err(EngineError::Recovery(format!(
+            "there is no data folder in {}: give --data the folder of `millstream run --data`",
+            path.display()
+        )))
+    }
+
     /// Where the state is.
     pub fn state(&self) -> PathBuf {
         self.path.join("state")
@@ -65,6 +79,21 @@ impl DataDir {
     /// Where the embedded log is.
     pub fn log(&self) -> PathBuf {
         self.path.join("log")
+    }
+
+    /// Where passwords are.
+    pub(crate) fn secrets(&self) -> PathBuf {
+        self.path.join("secrets.json")
+    }
+
+    /// Where the journal is.
+    pub fn journal(&self) -> PathBuf {
+        self.path.join("journal")
+    }
+
+    /// Where it is written when the sources were last read to their ends.
+    pub fn ends(&self) -> PathBuf {
+        self.path.join("ends.json")
     }
 
     fn identity_path(&self) -> PathBuf {

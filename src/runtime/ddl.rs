@@ -1,6 +1,6 @@
 //! Statements: each change of the catalog is an epoch of its own.
 
-use dataflow::{Action, Contents, Eval, StatementError, TableFlow, contents_id};
+use dataflow::{Action, Contents, Eval, Planned, StatementError, TableFlow, contents_id};
 use plan::{CatalogChange, Graph, Outcome, SinkId, TableDef, TableId, TableKind};
 use state::Arrangement;
 use zset::{RowCodec, TimestampMs};
@@ -29,7 +29,7 @@ impl Engine {
     }
 
     fn statement(&mut self, statement: &str, origin: Origin) -> Result<Reply, EngineError> {
-        let planned = self.parts.planner.plan(statement, &self.catalog)?;
+        let planned = self.plan_without_passwords(statement)?;
         let builds = matches!(
             planned.action,
             Action::CreateTable(_)
@@ -47,12 +47,32 @@ impl Engine {
                 ),
                 detail: None,
                 position: None,
+                about: None,
             };
             return Err(error.into());
         }
         let mut reply = self.act(planned.action)?;
         reply.notices.extend(planned.notices);
         Ok(reply)
+    }
+
+    /// Plans a statement as it will be logged: without the passwords of its options.
+    fn plan_without_passwords(&self, statement: &str) -> Result<Planned, EngineError> {
+        let hidden = self.secrets.hide(statement);
+        match self.parts.planner.plan(&hidden, &self.catalog) {
+            Ok(planned) => {
+                self.secrets.keep()?;
+                Ok(planned)
+            }
+            Err(error) if hidden == statement => Err(error.into()),
+            // As it was said, so that the error points to the right place; and what was made with its password in the text is
+            // there still.
+            Err(error) => match self.parts.planner.plan(statement, &self.catalog) {
+                Ok(planned) if matches!(planned.action, Action::Exists { .. }) => Ok(planned),
+                Ok(_) => Err(error.into()),
+                Err(error) => Err(error.into()),
+            },
+        }
     }
 
     fn act(&mut self, action: Action) -> Result<Reply, EngineError> {
@@ -69,9 +89,23 @@ impl Engine {
                 self.alter(&alter)?;
                 Ok(done("ALTER TABLE"))
             }
+            Action::AlterSource(alter) => {
+                self.alter_source(&alter)?;
+                Ok(done("ALTER TABLE"))
+            }
+            Action::ReplayDeadLetters { table, force } => self.replay_dead_letters(table, force),
+            Action::ShowDeadLetters { table, limit } => self.show_dead_letters(table, limit),
+            Action::Resume { table } => {
+                let notices = self.resume(table)?;
+                Ok(Reply { notices, ..done("ALTER STREAM TABLE") })
+            }
+            Action::Mend(mend) => {
+                let notices = self.mend(&mend)?;
+                Ok(Reply { notices, ..done("ALTER TABLE") })
+            }
             Action::CreateTable(def) => {
-                self.create_source(def)?;
-                Ok(done("CREATE TABLE"))
+                let notices = self.create_source(def)?;
+                Ok(Reply { notices, ..done("CREATE TABLE") })
             }
             Action::CreateStream { def, graph } => {
                 self.create_stream(def, &graph)?;
@@ -133,10 +167,18 @@ impl Engine {
         let TableKind::Stream(stream) = &def.kind else { unreachable!("CREATE STREAM TABLE makes a stream table") };
         for input in &stream.inputs {
             let input = &self.tables[input];
-            if let Some(error) = &input.error {
-                let message = format!("table {} is in ERROR: {error}", input.def.name);
+            if let Some(trouble) = input.trouble() {
+                let message = format!("table {} {trouble}", input.def.name);
                 let hint = Some("mend it first: a table made now would start from old contents".to_string());
-                return Err(StatementError { sqlstate: "55000", message, hint, detail: None, position: None }.into());
+                return Err(StatementError {
+                    sqlstate: "55000",
+                    message,
+                    hint,
+                    detail: None,
+                    position: None,
+                    about: None,
+                }
+                .into());
             }
         }
         let at_work = self.shared.jobs.begin("population", &def.name, None, "operators");
@@ -183,6 +225,8 @@ impl Engine {
         }
         for table in tables {
             self.sources.remove(&table);
+            self.forget_topic(table);
+            self.end_halt(table);
             if let Some(table) = self.tables.remove(&table) {
                 self.retire(&table.def);
             }

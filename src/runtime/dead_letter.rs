@@ -24,7 +24,7 @@ pub(crate) fn dead_letter(
     dlq_topic: &str,
     record: &Record,
     cause: Cause,
-    (epoch, timestamp): (Epoch, TimestampMs),
+    (incarnation, epoch, timestamp): (&str, Epoch, TimestampMs),
 ) -> OutRecord {
     let mut own: Headers = Vec::new();
     let mut add = |name: &str, value: String| own.push((format!("millstream.error.{name}"), Some(value.into())));
@@ -34,6 +34,7 @@ pub(crate) fn dead_letter(
     add("offset", record.offset.to_string());
     add("timestamp", record.timestamp.0.to_string());
     add("epoch", epoch.to_string());
+    add("incarnation", incarnation.to_string());
     if let Some(column) = cause.column {
         add("column", column);
     }
@@ -41,8 +42,8 @@ pub(crate) fn dead_letter(
 
     let mut room = Room { left: BYTES_MAX - own.iter().map(bytes_of).sum::<usize>(), cut: false };
     let key = record.key.as_ref().map(|key| room.fit(key));
-    let value = record.value.as_ref().map(|value| room.fit(value));
     let mut headers: Headers = record.headers.iter().filter(|header| room.has(bytes_of(header))).cloned().collect();
+    let value = record.value.as_ref().map(|value| room.fit(value));
     if room.cut {
         own.push(("millstream.error.truncated".to_string(), Some("true".into())));
     }

@@ -2,6 +2,7 @@
 //! reaches them before it is committed; what they have already, they are not given again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use api::{Lines, Progress, TargetError, TargetSpec};
 use dataflow::StatementError;
@@ -78,7 +79,14 @@ impl Engine {
     pub(crate) fn new_way(&self, def: &SinkDef, table: &TableDef) -> Result<(Way, Vec<String>), EngineError> {
         let refused = |error: TargetError| {
             let message = format!("sink {}: {error}", def.name);
-            EngineError::from(StatementError { sqlstate: "58030", message, hint: None, detail: None, position: None })
+            EngineError::from(StatementError {
+                sqlstate: "58030",
+                message,
+                hint: None,
+                detail: None,
+                position: None,
+                about: None,
+            })
         };
         let mut notices = Vec::new();
         let spec = self.target_spec(def, table);
@@ -100,7 +108,7 @@ impl Engine {
                 let mut outbox = Outbox::new(def, &table.columns);
                 let opened = self.parts.connectors.target(&spec).and_then(|mut target| {
                     let progress = target.open()?;
-                    match decide(&self.mine(def), progress.as_ref(), None, self.chain.epoch.next()) {
+                    match decide(&self.mine(def), progress.as_ref(), (None, None), self.chain.epoch.next()) {
                         Decision::Refuse(why) => Err(TargetError::Refused(why)),
                         Decision::Apply | Decision::Skip => Ok(Opened { target, progress }),
                     }
@@ -124,15 +132,6 @@ impl Engine {
                 Way::Outbox(Box::new(outbox))
             }
         };
-        if let Some(url) = def.options.get("url")
-            && plan::without_passwords(url) != url
-        {
-            notices.push(
-                "the password in the url is kept in the catalog and in the epoch topic as it is; password_file = '/path' or \
-                 password_env = 'NAME' keep it out of them"
-                    .to_string(),
-            );
-        }
         Ok((way, notices))
     }
 
@@ -234,6 +233,7 @@ impl Engine {
 
     /// What a new sink makes of all rows of its table.
     pub(crate) fn stage_filling(&self, staged: &mut Staged, sink: &Sink) -> Result<(), EngineError> {
+        self.parts.faults.reach("populate")?;
         let epoch = self.chain.epoch.next();
         let input = &self.tables[&sink.def.input];
         for part in input.contents.read(&input.contents.snapshot()) {
@@ -251,12 +251,13 @@ impl Engine {
     }
 
     /// Hands the output of an epoch that is committed to its sinks. (What is in its transaction is there already.)
-    pub(crate) fn deliver(&mut self, outputs: Vec<(SinkId, Output)>) {
+    pub(crate) fn deliver(&mut self, outputs: Vec<(SinkId, Output)>) -> Result<(), EngineError> {
         let mut files: BTreeMap<SinkId, Vec<u8>> = BTreeMap::new();
         for (id, output) in outputs {
             let Some(sink) = self.sinks.get_mut(&id) else { continue };
             sink.sent += match (output, &mut sink.way) {
                 (Output::Keyed(changes), Way::Outbox(outbox)) => {
+                    self.parts.faults.reach("outbox-gather")?;
                     outbox.gather(&changes);
                     changes.keys.len() as u64
                 }
@@ -281,6 +282,7 @@ impl Engine {
                 self.break_sink(id, error.to_string());
             }
         }
+        Ok(())
     }
 
     /// A sink gets nothing more, and what waits for it is dropped.
@@ -318,6 +320,7 @@ impl Engine {
             spec: self.target_spec(&def, &self.tables[&def.input].def),
             connectors: self.parts.connectors.clone(),
             events: self.events_in.clone(),
+            scheduler: Arc::clone(&self.parts.scheduler),
         };
         if let Some(Sink { way: Way::Outbox(outbox), .. }) = self.sinks.get_mut(&id) {
             outbox.start(start).map_err(|error| {

@@ -5,15 +5,20 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
-use api::Writer;
+use api::{Keeping, Writer};
+use dataflow::{SequenceMarks, Sequences};
 use plan::{Catalog, LastRecord, SinkId, TableId};
 use state::Store;
 use zset::{Epoch, Generation, Offset, Partition, TimestampMs};
 
 use crate::checkpoint::Background;
 use crate::courtesy::Courtesy;
+use crate::ends::Ends;
+use crate::journal::Journal;
+use crate::mend::Doubt;
 use crate::own::Retired;
 use crate::run::Event;
+use crate::secrets::Vault;
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::table::Table;
@@ -30,12 +35,32 @@ pub struct Engine {
     pub(crate) catalog_seen: Option<Arc<Catalog>>,
     pub(crate) tables: BTreeMap<TableId, Table>,
     pub(crate) sinks: BTreeMap<SinkId, Sink>,
+    /// The passwords of statements.
+    pub(crate) secrets: Arc<Vault>,
+    /// Where sequences are by the epoch records.
+    pub(crate) sequences: SequenceMarks,
+    /// What clients take the values of sequences from.
+    pub(crate) sequences_taken: Arc<Sequences>,
     pub(crate) positions: BTreeMap<(TableId, Partition), Position>,
     pub(crate) sources: BTreeMap<TableId, Source>,
+    /// Sources that are not read, and why.
+    pub(crate) halts: BTreeMap<TableId, String>,
     /// Up to where dropped tables of our own had written their topics.
     pub(crate) retired: Retired,
     /// Partition counts of the dead-letter topics that were written to since the start.
     pub(crate) dead_letter_partitions: BTreeMap<String, u32>,
+    /// Sources that are not read because their topics are not what was read of them, and why.
+    pub(crate) lost: BTreeMap<TableId, String>,
+    /// Sources that could not be read on, and were not looked at yet.
+    pub(crate) doubts: BTreeMap<TableId, Doubt>,
+    /// When readers were last started again of sources whose topics look as they did.
+    pub(crate) retried: BTreeMap<TableId, Instant>,
+    /// What the topics of the sources that are read lose by themselves.
+    pub(crate) keepings: BTreeMap<TableId, Option<Keeping>>,
+    pub(crate) ends: Ends,
+    /// When they were last noted.
+    pub(crate) ends_noted: Instant,
+    pub(crate) journal: Journal,
     pub(crate) chain: Chain,
     pub(crate) shared: Arc<Shared>,
     pub(crate) events: Receiver<Event>,
@@ -94,6 +119,11 @@ impl Engine {
     pub(crate) fn positions_of(&self, id: TableId) -> impl Iterator<Item = (Partition, &Position)> {
         let range = (id, Partition(i32::MIN))..=(id, Partition(i32::MAX));
         self.positions.range(range).map(|((_, partition), position)| (*partition, position))
+    }
+
+    /// The time that passes.
+    pub(crate) fn instant(&self) -> Instant {
+        self.parts.scheduler.now()
     }
 
     /// The time of the next epoch: the clock's, but never before the last epoch's.

@@ -28,6 +28,18 @@ pub(crate) fn read_first(
     }
 }
 
+/// Whether the record that was looked for may be committed and not be shown yet: Kafka answers a commit before all of its
+/// partitions show it. It would be the next that the topic shows.
+pub(crate) fn may_be_hidden(
+    log: &dyn Log,
+    topic: &str,
+    from: Option<Offset>,
+    found: &Records,
+) -> Result<bool, EngineError> {
+    let at = TopicPartition { topic: topic.into(), partition: EPOCH_PARTITION };
+    Ok(found.is_empty() && from.is_some() && log.topic(topic)?.is_some() && Some(log.bounds(&at)?.high) == from)
+}
+
 /// All records from an offset (else from the first there is) on, to the end as it is now.
 pub(crate) fn read_all(
     log: &dyn Log,
@@ -59,16 +71,32 @@ fn read(
             bounds.low
         )));
     }
-    let mut reader = log.reader(&Default::default())?;
-    reader.assign(&at, from)?;
     let mut records = Records::new();
-    while records.len() < enough && !reader.at_end(&at)? {
+    each(log, &at, from, shared, &mut |more| {
+        records.extend(more);
+        records.len() < enough
+    })?;
+    Ok(records)
+}
+
+/// Gives the records of the epoch topic from an offset on to `take`, as they come, until it wants no more.
+pub(crate) fn each(
+    log: &dyn Log,
+    at: &TopicPartition,
+    from: Offset,
+    shared: &Shared,
+    take: &mut dyn FnMut(Records) -> bool,
+) -> Result<(), EngineError> {
+    let mut reader = log.reader(&Default::default())?;
+    reader.assign(at, from)?;
+    let mut wanted = true;
+    while wanted && !reader.at_end(at)? {
         shared.go_on()?;
         match reader.poll(10_000, POLL_WAIT) {
-            Ok(more) => records.extend(more.into_iter().map(|r| (r.offset, r.value.unwrap_or_default()))),
+            Ok(more) => wanted = take(more.into_iter().map(|r| (r.offset, r.value.unwrap_or_default())).collect()),
             Err(LogError::Retriable(reason)) => tracing::warn!("reading the epoch topic: {reason}"),
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(records)
+    Ok(())
 }

@@ -81,6 +81,7 @@ impl EngineError {
                 hint: None,
                 detail: None,
                 position: None,
+                about: None,
             }),
         }
     }
@@ -106,6 +107,12 @@ impl From<LogError> for EngineError {
     }
 }
 
+impl From<fault::Fault> for EngineError {
+    fn from(fault: fault::Fault) -> Self {
+        Self::Log(fault.to_string())
+    }
+}
+
 impl From<RecordError> for EngineError {
     fn from(error: RecordError) -> Self {
         Self::Recovery(error.to_string())
@@ -125,6 +132,7 @@ impl From<CatalogError> for EngineError {
             hint: None,
             detail: None,
             position: None,
+            about: None,
         })
     }
 }
@@ -140,6 +148,7 @@ impl From<FlowError> for EngineError {
                 hint: Some("mend the row at its source, or write the query so that it allows for it".to_string()),
                 detail: None,
                 position: None,
+                about: None,
             }),
         }
     }

@@ -29,11 +29,18 @@ impl Feed {
         let beside = parts.connectors.transport(source)?;
         let is_log = beside.is_none();
         let transport = beside.unwrap_or_else(|| Arc::clone(&parts.log) as Arc<dyn Transport>);
-        let properties = source.options.0.iter().filter_map(|(name, value)| {
+        let options = parts.connectors.options(&source.options).map_err(LogError::Unusable)?;
+        let properties = options.0.iter().filter_map(|(name, value)| {
             let name = name.strip_prefix(KAFKA)?;
             Some((name.to_string(), value.clone()))
         });
         Ok(Self { transport, topic: source.topic.as_str().into(), is_log, properties: properties.collect() })
+    }
+
+    /// A topic of the log.
+    pub fn of_log(parts: &Parts, topic: &str) -> Self {
+        let transport = Arc::clone(&parts.log) as Arc<dyn Transport>;
+        Self { transport, topic: topic.into(), is_log: true, properties: BTreeMap::new() }
     }
 
     /// A reader of it, without partitions.

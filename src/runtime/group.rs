@@ -1,4 +1,5 @@
-//! The epoch of statements: those that wait together are committed together, and one that fails is alone in that.
+//! The epoch of statements: those that wait together are committed together, and one that fails is alone in that. A
+//! transaction is as one statement, of several tables: all of it is in one epoch, or none.
 //!
 //! All of them are staged with what came from the topics. If a stream table that was well cannot take that, everything is
 //! discarded and done again in parts: first what came from the topics, whose failure is the table's own, then each
@@ -18,15 +19,17 @@ use plan::{InputRange, TableId};
 use schemas::SinkEpoch;
 use zset::{Delta, Epoch, Offset, RowCodec, RowError, consolidate};
 
+use crate::own::Checked;
 use crate::stage::{Staged, StatementRecords};
 use crate::{Engine, EngineError, WriteError, range};
 
 /// Records of topics, by source table.
 pub(crate) type Input = BTreeMap<TableId, Vec<Record>>;
 
-/// A statement that waits for its epoch.
+/// A statement or transaction that waits for its epoch.
 pub(crate) struct Waiting {
-    pub changes: RowChanges,
+    /// What it changes, of each table once.
+    pub changes: Vec<RowChanges>,
     pub reply: Sender<Result<Epoch, WriteError>>,
 }
 
@@ -65,7 +68,7 @@ impl Engine {
     fn group_answered(
         &mut self,
         input: &Input,
-        changes: &[RowChanges],
+        changes: &[Vec<RowChanges>],
         replies: &mut [Option<Sender<Result<Epoch, WriteError>>>],
     ) -> Result<(), EngineError> {
         let mut answer = |at: usize, epoch: Epoch, refused: Option<WriteError>| {
@@ -76,7 +79,7 @@ impl Engine {
         let mut together: Vec<usize> = (0..changes.len()).collect();
         let mut failed = Vec::new();
         loop {
-            let statements: Vec<&RowChanges> = together.iter().map(|at| &changes[*at]).collect();
+            let statements: Vec<&[RowChanges]> = together.iter().map(|at| changes[*at].as_slice()).collect();
             match self.attempt(input, &statements)? {
                 Attempt::Committed(verdicts) => {
                     together.iter().zip(verdicts).for_each(|(at, verdict)| answer(*at, self.chain.epoch, verdict));
@@ -98,7 +101,7 @@ impl Engine {
     }
 
     /// What came from the topics, or one statement: what became of the statement.
-    fn attempt_alone(&mut self, input: &Input, statement: &[&RowChanges]) -> Result<Option<WriteError>, EngineError> {
+    fn attempt_alone(&mut self, input: &Input, statement: &[&[RowChanges]]) -> Result<Option<WriteError>, EngineError> {
         Ok(match self.attempt(input, statement)? {
             Attempt::Committed(verdicts) => verdicts.into_iter().flatten().next(),
             Attempt::Fails(table, error) => Some(EngineError::Statement(self.cannot_take(table, error)).into()),
@@ -106,17 +109,18 @@ impl Engine {
         })
     }
 
-    fn attempt(&mut self, input: &Input, statements: &[&RowChanges]) -> Result<Attempt, EngineError> {
+    fn attempt(&mut self, input: &Input, statements: &[&[RowChanges]]) -> Result<Attempt, EngineError> {
         let began = Instant::now();
         let mut staged = Staged::at(self.now());
         self.stage_input(&mut staged, input)?;
         let verdicts = self.stage_statements(&mut staged, statements)?;
-        if input.is_empty() && staged.statements.is_empty() {
+        if input.is_empty() && staged.statements.is_empty() && staged.sequences.is_empty() {
             // Nothing changes, and there is no epoch without input.
             self.discard(&staged);
             return Ok(Attempt::Committed(verdicts));
         }
         let decoded = Instant::now();
+        self.parts.faults.reach("epoch-process")?;
         self.stage_refreshes(&mut staged, None)?;
         let refreshed = Instant::now();
         if !staged.statements.is_empty()
@@ -125,8 +129,11 @@ impl Engine {
             self.discard(&staged);
             return Ok(Attempt::Fails(table, error));
         }
+        self.name_origins(&mut staged, input)?;
         self.stage_sinks(&mut staged);
         let processed = Instant::now();
+        self.parts.faults.reach("epoch-staged")?;
+        self.note_input(&staged, input);
         match self.commit_or_name(staged, None)? {
             Ok(()) => {
                 let metrics = &self.shared.metrics;
@@ -154,27 +161,29 @@ impl Engine {
     }
 
     /// Stages statements, each on what those before it left. The others go on where one is refused.
-    fn stage_statements(&mut self, staged: &mut Staged, statements: &[&RowChanges]) -> Result<Verdicts, EngineError> {
+    fn stage_statements(&mut self, staged: &mut Staged, statements: &[&[RowChanges]]) -> Result<Verdicts, EngineError> {
         let at = SinkEpoch { epoch: self.chain.epoch.next(), timestamp: staged.timestamp, snapshot: false };
         let mut deltas: BTreeMap<TableId, Vec<Delta>> = BTreeMap::new();
         let mut verdicts = Verdicts::with_capacity(statements.len());
         for (statement, changes) in statements.iter().enumerate() {
-            let Some(table) = self.tables.get_mut(&changes.table) else {
-                verdicts.push(Some(gone().into()));
-                continue;
-            };
-            match table.stage_statement(changes, &at)? {
-                Ok(staging) => {
-                    staged.touched.insert(changes.table);
-                    deltas.entry(changes.table).or_default().push(staging.delta);
-                    if !staging.records.is_empty() {
-                        let (table, records) = (changes.table, staging.records);
-                        staged.statements.push(StatementRecords { statement, table, records });
-                    }
-                    verdicts.push(None);
+            let checked = match self.check_statement(changes, &at)? {
+                Ok(checked) => checked,
+                Err(refused) => {
+                    verdicts.push(Some(refused));
+                    continue;
                 }
-                Err(refused) => verdicts.push(Some(refused)),
+            };
+            staged.sequences.extend(changes.iter().flat_map(|of_table| &of_table.sequences));
+            for (id, checked) in checked {
+                let Some(table) = self.tables.get_mut(&id) else { continue };
+                let delta = table.stage_statement(&checked)?;
+                staged.touched.insert(id);
+                deltas.entry(id).or_default().push(delta);
+                if !checked.records.is_empty() {
+                    staged.statements.push(StatementRecords { statement, table: id, records: checked.records });
+                }
             }
+            verdicts.push(None);
         }
         for (id, deltas) in deltas {
             let schema = self.tables[&id].def.columns.schema();
@@ -182,6 +191,26 @@ impl Engine {
             staged.keep(id, consolidate(&Delta::sum(schema, &deltas), &codec), &codec, false);
         }
         Ok(verdicts)
+    }
+
+    /// Checks the rows of all tables of a statement before any of them is staged.
+    fn check_statement(
+        &mut self,
+        changes: &[RowChanges],
+        at: &SinkEpoch,
+    ) -> Result<Result<BTreeMap<TableId, Checked>, WriteError>, EngineError> {
+        let mut all = BTreeMap::new();
+        for of_table in changes {
+            let Some(table) = self.tables.get_mut(&of_table.table) else { return Ok(Err(gone().into())) };
+            match table.check_statement(of_table, at)? {
+                Ok(checked) => {
+                    let before = all.insert(of_table.table, checked);
+                    assert!(before.is_none(), "a statement says of each table once what it changes");
+                }
+                Err(refused) => return Ok(Err(refused)),
+            }
+        }
+        Ok(Ok(all))
     }
 
     fn cannot_take(&self, table: TableId, error: RowError) -> StatementError {
@@ -192,6 +221,7 @@ impl Engine {
             hint: Some(format!("write rows that the query of \"{name}\" can compute, or make it allow for them")),
             detail: error.row.map(|row| format!("It cannot be computed for the row {row}.")),
             position: None,
+            about: None,
         }
     }
 }
@@ -226,6 +256,7 @@ fn gone() -> EngineError {
         hint: None,
         detail: None,
         position: None,
+        about: None,
     })
 }
 
@@ -238,6 +269,7 @@ fn unfinished(error: &EngineError) -> EngineError {
             hint: Some("look when the pipeline runs again".to_string()),
             detail: Some(why.clone()),
             position: None,
+            about: None,
         }),
         EngineError::Fenced(why) => EngineError::Fenced(format!("{why}; the statement was not committed")),
         EngineError::Stopped(why) => EngineError::Stopped(format!("{why}; the statement was not committed")),

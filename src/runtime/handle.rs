@@ -85,6 +85,11 @@ impl Handle {
     /// is there after an error. [`WriteError::Conflict`]: a row that was to go is not there any more as it was; evaluate
     /// the statement again on a newer view.
     pub fn write(&self, changes: RowChanges) -> Result<Epoch, WriteError> {
+        self.commit(vec![changes])
+    }
+
+    /// As [`Handle::write`], of several tables, of each once: all of it is in one epoch, or nothing.
+    pub fn commit(&self, changes: Vec<RowChanges>) -> Result<Epoch, WriteError> {
         let (reply, answer) = channel();
         self.events.send(Event::Write { changes, reply }).map_err(|_| self.stopped())?;
         answer.recv().map_err(|_| self.stopped())?

@@ -59,6 +59,11 @@ struct Input {
 }
 
 impl Inputs {
+    /// A table is read from elsewhere from now on.
+    pub fn forget(&mut self, table: TableId) {
+        self.tables.remove(&table);
+    }
+
     /// The records of a range, which must be what they were.
     pub fn read(&mut self, feed: &Feed, range: &InputRange, shared: &Shared) -> Result<Vec<Record>, EngineError> {
         let name = || {

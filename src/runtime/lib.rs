@@ -7,7 +7,9 @@
 //! Reading order: [`Engine`] (the parts), `open` (recovery), `run` (the loop), `stage` (one epoch's work), `commit`.
 
 mod alter;
+mod alter_source;
 mod backfill;
+mod blame;
 mod checkpoint;
 mod cluster;
 mod commit;
@@ -20,14 +22,20 @@ mod ddl;
 mod dead_letter;
 mod decide;
 mod detached;
+mod ends;
 mod engine;
 mod epochs;
 mod error;
 mod feed;
 mod group;
+mod halt;
 mod handle;
 mod inputs;
+pub mod inspect;
 mod jobs;
+mod journal;
+mod letters;
+mod mend;
 mod metrics;
 mod open;
 mod outbox;
@@ -35,7 +43,10 @@ mod own;
 mod query_metrics;
 mod range;
 mod replay;
+mod resume;
 mod run;
+mod scheduler;
+mod secrets;
 mod shared;
 mod show;
 mod sink;
@@ -44,6 +55,7 @@ mod stage;
 mod table;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod verify;
 mod view;
 
@@ -55,4 +67,6 @@ pub use handle::{Handle, Reply, TableView, WriteError};
 pub use jobs::{Job, Jobs};
 pub use metrics::Metrics;
 pub use query_metrics::{Counted, QueryMetrics};
+pub use scheduler::{Scheduler, Steps, Task, Threads};
 pub use shared::{Phase, Shared, SourceStatus, TableStatus};
+pub use transaction::{Mark, Transaction};

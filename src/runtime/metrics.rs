@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use api::{OutRecord, TopicPartition};
+use fault::Failpoints;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -45,6 +46,7 @@ pub struct Metrics {
     checkpoint_seconds: Histogram,
     checkpoint_age: FloatGauge,
     dead_letters: Family<Labels, Counter>,
+    sources_halted: Family<Labels, Gauge>,
     rows_changed: Family<Labels, Counter>,
     refresh_errors: Family<Labels, Counter>,
     rows: Family<Labels, Gauge>,
@@ -62,6 +64,8 @@ pub struct Metrics {
     outbox_rows: Family<Labels, Gauge>,
     outbox_epoch: Family<Labels, Gauge>,
     outbox_retries: Family<Labels, Counter>,
+    failpoint_hits: Family<Labels, Counter>,
+    failpoints: OnceLock<Failpoints>,
 }
 
 impl Default for Metrics {
@@ -88,6 +92,7 @@ impl Default for Metrics {
             checkpoint_seconds: buckets(),
             checkpoint_age: FloatGauge::default(),
             dead_letters: Family::default(),
+            sources_halted: Family::default(),
             rows_changed: Family::default(),
             refresh_errors: Family::default(),
             rows: Family::default(),
@@ -105,6 +110,8 @@ impl Default for Metrics {
             outbox_rows: Family::default(),
             outbox_epoch: Family::default(),
             outbox_retries: Family::default(),
+            failpoint_hits: Family::default(),
+            failpoints: OnceLock::new(),
         };
         metrics.register();
         metrics
@@ -132,6 +139,11 @@ impl Metrics {
         r.register_with_unit("checkpoint", "Time to make a checkpoint", Unit::Seconds, self.checkpoint_seconds.clone());
         r.register_with_unit("checkpoint_age", "Since the newest one", Unit::Seconds, self.checkpoint_age.clone());
         r.register("dead_letters", "Records that could not be decoded", self.dead_letters.clone());
+        r.register(
+            "source_halted",
+            "1 while a source is not read, because of what it met",
+            self.sources_halted.clone(),
+        );
         r.register("rows_changed", "Rows of consolidated deltas", self.rows_changed.clone());
         r.register("refresh_errors", "Refreshes that failed", self.refresh_errors.clone());
         r.register("rows", "Rows in a table", self.rows.clone());
@@ -155,6 +167,7 @@ impl Metrics {
             "The epoch up to which a sink's target has everything",
             self.outbox_epoch.clone(),
         );
+        r.register("failpoint_hits", "Times that a failpoint was reached", self.failpoint_hits.clone());
         r.register("sink_retries", "Times that a sink's target did not take rows", self.outbox_retries.clone());
     }
 
@@ -181,10 +194,19 @@ impl Metrics {
         self.memory.set(resident_bytes());
         let made = self.checkpoint_time.get();
         self.checkpoint_age.set(if made > 0.0 { now - made } else { 0.0 });
+        for (name, hits) in self.failpoints.get().map(Failpoints::hits).unwrap_or_default() {
+            self.failpoint_hits.get_or_create(&vec![("name", name.to_string())]).inner().store(hits, Ordering::Relaxed);
+        }
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         encode(&mut text, &registry).expect("a string can always be written to");
         text
+    }
+
+    /// Shows how often failpoints are reached.
+    pub(crate) fn watch_failpoints(&self, failpoints: &Failpoints) {
+        // An engine that is opened again under the same metrics has the same failpoints.
+        let _ = self.failpoints.set(failpoints.clone());
     }
 
     pub(crate) fn checkpoint_done(&self, epoch: Epoch, stats: &CheckpointStats) {
@@ -198,6 +220,10 @@ impl Metrics {
 
     pub(crate) fn dead_letters(&self, name: &str, count: u64) {
         self.dead_letters.get_or_create(&table(name)).inc_by(count);
+    }
+
+    pub(crate) fn halted(&self, name: &str, halted: bool) {
+        self.sources_halted.get_or_create(&table(name)).set(i64::from(halted));
     }
 
     pub(crate) fn rows_changed(&self, name: &str, count: u64) {

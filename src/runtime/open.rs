@@ -6,38 +6,50 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::time::Instant;
+use std::time::Duration;
 
-use api::{EPOCH_PARTITION, Log, TopicKind, TopicPartition, TopicSpec, Writer};
+use api::{EPOCH_PARTITION, TopicKind, TopicPartition, TopicSpec, Writer};
 use bytes::Bytes;
-use dataflow::{Action, Contents, TableFlow, contents_id};
-use plan::{Catalog, EpochRecord, SinkConnector, TableDef, TableKind};
+use dataflow::{Action, Contents, SequenceMarks, TableFlow, contents_id};
+use plan::{Catalog, EpochRecord, SinkConnector, TableDef, TableId, TableKind};
 use state::{Arrangement, ArrangementId, Law, Restored, Store};
-use zset::{Epoch, Generation, Offset, ROW_FORMAT, TimestampMs};
+use zset::{Epoch, Generation, Offset, TimestampMs};
 
-use crate::checkpoint::{Background, METADATA_FORMAT, Metadata};
+use crate::checkpoint::{Background, Metadata, TableState};
 use crate::courtesy::Courtesy;
 use crate::decide::{Decision, Facts, RecordFacts, decide};
+use crate::ends::Ends;
 use crate::engine::Chain;
 use crate::epochs::{self, Records};
+use crate::journal::Journal;
+use crate::secrets::{Revealing, Vault};
 use crate::stage::Staged;
 use crate::table::Table;
+use crate::verify::Lost;
 use crate::{DataDir, Engine, EngineConfig, EngineError, Identity, Parts, Shared, alter};
+
+/// How long a committed record may not be shown: a broker that was killed finishes its transactions when it is back.
+const HIDDEN_MAX: Duration = Duration::from_secs(30);
+const HIDDEN_AGAIN: Duration = Duration::from_millis(100);
 
 impl Engine {
     /// Opens a data folder on its log and recovers. The engine is at the last committed epoch; its sources are being read,
     /// but nothing is processed before [`Engine::run`].
     pub fn open(config: EngineConfig, parts: Parts, dir: DataDir, shared: Arc<Shared>) -> Result<Self, EngineError> {
-        let (store, restored) = Store::open(&dir.state())?;
+        let secrets = Arc::new(Vault::open(dir.secrets())?);
+        let revealing = Revealing { inner: Arc::clone(&parts.connectors), vault: Arc::clone(&secrets) };
+        let parts = Parts { connectors: Arc::new(revealing), ..parts };
+        let (store, restored) = Store::open_with(&dir.state(), parts.faults.clone())?;
         for (epoch, reason) in restored.iter().flat_map(|restored| &restored.skipped) {
             tracing::error!(%epoch, "checkpoint skipped, an older one is used: {reason}");
         }
         let (metadata, arrangements) = match restored {
-            Some(Restored { metadata, arrangements, .. }) => (Some(read_metadata(&metadata)?), arrangements),
+            Some(Restored { metadata, arrangements, .. }) => (Some(Metadata::decode(&metadata)?), arrangements),
             None => (None, HashMap::new()),
         };
+        shared.metrics.watch_failpoints(&parts.faults);
         let identity = dir.identity()?;
-        let (writer, records) = take_over(&config, &*parts.log, identity.as_ref(), metadata.as_ref(), &shared)?;
+        let (writer, records) = take_over(&config, &parts, identity.as_ref(), metadata.as_ref(), &shared)?;
         let (incarnation, skip) = match decide(&facts(&config, identity.as_ref(), metadata.as_ref(), &records)?) {
             Decision::Refuse(why) => return Err(EngineError::Recovery(why)),
             Decision::Begin { incarnation } => (incarnation.unwrap_or_else(|| (parts.random_id)()), 0),
@@ -50,7 +62,7 @@ impl Engine {
 
         let courtesy = Courtesy::start(&parts.log)?;
         let mut engine =
-            Self::empty(config, parts, (dir, store), (writer, courtesy), (incarnation, generation), shared);
+            Self::empty(config, parts, (dir, store, secrets), (writer, courtesy), (incarnation, generation), shared);
         if let Some(metadata) = metadata {
             engine.restore(metadata, arrangements).map_err(EngineError::in_recovery)?;
         }
@@ -59,9 +71,10 @@ impl Engine {
         } else {
             engine.replay(&records[skip..]).map_err(EngineError::in_recovery)?;
         }
-        engine.verify_positions()?;
+        engine.parts.faults.reach("sources-check")?;
+        let lost = engine.check_sources()?;
         engine.verify_own_topics()?;
-        engine.start()?;
+        engine.start(lost)?;
         Ok(engine)
     }
 
@@ -69,12 +82,13 @@ impl Engine {
     fn empty(
         config: EngineConfig,
         parts: Parts,
-        (dir, store): (DataDir, Arc<Store>),
+        (dir, store, secrets): (DataDir, Arc<Store>, Arc<Vault>),
         (writer, courtesy): (Box<dyn Writer>, Courtesy),
         (incarnation, generation): (String, Generation),
         shared: Arc<Shared>,
     ) -> Self {
         let (events_in, events) = channel();
+        let now = parts.scheduler.now();
         let chain = Chain {
             incarnation,
             generation,
@@ -83,6 +97,7 @@ impl Engine {
             offset: Offset(0),
             timestamp: TimestampMs(i64::MIN),
         };
+        let (ends, journal) = (Ends::load(dir.ends()), Journal::new(dir.journal(), generation));
         Self {
             config,
             parts,
@@ -92,17 +107,28 @@ impl Engine {
             catalog_seen: None,
             tables: BTreeMap::new(),
             sinks: BTreeMap::new(),
+            secrets,
             positions: BTreeMap::new(),
             sources: BTreeMap::new(),
+            halts: BTreeMap::new(),
+            sequences: SequenceMarks::default(),
+            sequences_taken: Arc::default(),
             retired: BTreeMap::new(),
             dead_letter_partitions: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            doubts: BTreeMap::new(),
+            retried: BTreeMap::new(),
+            keepings: BTreeMap::new(),
+            ends,
+            ends_noted: now,
+            journal,
             chain,
             shared,
             events,
             events_in,
             background: Background::default(),
             courtesy,
-            last_checkpoint: (Epoch(u64::MAX), Instant::now()),
+            last_checkpoint: (Epoch(u64::MAX), now),
             _dir: dir,
         }
     }
@@ -120,6 +146,9 @@ impl Engine {
             tables: Vec::new(),
             catalog: None,
             sinks: Vec::new(),
+            halts: Vec::new(),
+            sequences: Vec::new(),
+            mended: None,
         };
         let bytes = record.encode();
         let out = api::OutRecord {
@@ -133,20 +162,22 @@ impl Engine {
             api::CommitError::Fenced(_) => EngineError::Fenced(error.to_string()),
             other => EngineError::Log(format!("cannot write the first epoch record: {other}")),
         })?;
-        self.publish(Staged::at(record.timestamp), &record, &bytes, offsets[0]);
+        self.publish(Staged::at(record.timestamp), &record, &bytes, offsets[0])?;
         self.checkpoint_now().map(|_| ())
     }
 
     /// Starts reading the sources and publishes what there is.
-    fn start(&mut self) -> Result<(), EngineError> {
+    fn start(&mut self, lost: BTreeMap<TableId, Lost>) -> Result<(), EngineError> {
         for sink in self.sinks.values_mut().filter(|sink| sink.def.connector == SinkConnector::Log) {
             // Partitions may have been added while the process was away. A topic that is gone is not made again, for it
             // would miss what was in it: the first record for it is refused, and the sink is in ERROR.
             sink.partitions = self.parts.log.topic(&sink.def.topic)?.map_or(1, |topic| topic.partitions);
         }
+        self.sequences_taken.begin(&self.sequences);
         self.start_detached()?;
         let sources: Vec<_> = self.tables.keys().copied().collect();
-        sources.into_iter().try_for_each(|id| self.start_source(id))?;
+        sources.into_iter().filter(|id| !lost.contains_key(id)).try_for_each(|id| self.start_source(id))?;
+        self.mend_at_start(lost)?;
         self.publish_status();
         Ok(())
     }
@@ -161,9 +192,10 @@ impl Engine {
         self.chain.hash = metadata.hash;
         self.chain.offset = metadata.offset;
         self.chain.timestamp = metadata.timestamp;
-        self.last_checkpoint = (metadata.epoch, Instant::now());
+        self.last_checkpoint = (metadata.epoch, self.instant());
         self.background.records.insert(metadata.epoch, metadata.offset);
         self.retired = metadata.retired.into_iter().map(|(topic, p, next)| ((topic, p), next)).collect();
+        self.sequences = SequenceMarks::restored(&metadata.sequences);
         self.positions = metadata.positions.into_iter().map(|(table, p, position)| ((table, p), position)).collect();
         let mut missing = Vec::new();
         let mut take = |id: ArrangementId, law: Law| {
@@ -176,13 +208,20 @@ impl Engine {
             let state = metadata.tables.iter().find(|state| state.id == def.id);
             let rows = state.map_or(0, |state| state.rows);
             let contents = Contents::with_rows(def, take(contents_id(def.id), Contents::law(def)), rows);
+            let contents = contents.with_indexes(def, &mut take);
             let mut table = match &def.kind {
                 TableKind::Source(source) => Table::source(def.clone(), source, contents)?,
-                TableKind::Stream(_) => self.restore_stream(def, contents, &mut take)?,
+                TableKind::Stream(_) => self.restore_stream(def, state, contents, &mut take)?,
             };
             if let Some(state) = state {
                 table.error.clone_from(&state.error);
                 table.consecutive_errors = state.consecutive_errors;
+                (table.suspended, table.frontier) = (state.suspended, state.frontier);
+                table.letters.clone_from(&state.letters);
+                if let Some(reason) = &state.halted {
+                    self.halts.insert(def.id, reason.clone());
+                    self.shared.metrics.halted(&def.name, true);
+                }
             }
             self.equip(&mut table, self.positions_of(def.id).count());
             self.catalog.add_table(def.clone())?;
@@ -211,6 +250,7 @@ impl Engine {
     fn restore_stream(
         &self,
         def: &TableDef,
+        state: Option<&TableState>,
         contents: Contents,
         take: &mut dyn FnMut(ArrangementId, Law) -> Arrangement,
     ) -> Result<Table, EngineError> {
@@ -229,6 +269,10 @@ impl Engine {
         let flow = TableFlow::new(def.id, &graph, &mut Arrangement::new);
         let mut table = Table::stream(def.clone(), contents, flow, take);
         table.blind = self.blind(&stream.inputs);
+        // Its state is made anew when it is resumed.
+        if state.is_some_and(|state| state.suspended) {
+            return Ok(table);
+        }
         let inputs = self.contents_of(&stream.inputs)?.into_iter();
         let inputs = inputs.map(|(id, rows)| (id, alter::seen_by(stream, id, &rows))).collect();
         if table.rebuild(inputs)? {
@@ -246,34 +290,28 @@ impl Engine {
 /// that: it must neither fence the process that is at work there nor leave a topic behind.
 fn take_over(
     config: &EngineConfig,
-    log: &dyn Log,
+    parts: &Parts,
     identity: Option<&Identity>,
     metadata: Option<&Metadata>,
     shared: &Shared,
 ) -> Result<(Box<dyn Writer>, Records), EngineError> {
-    let topic = config.epoch_topic();
+    let (log, topic) = (&*parts.log, config.epoch_topic());
     let from = metadata.map(|metadata| metadata.offset);
-    let first = epochs::read_first(log, &topic, from, shared)?;
+    let mut first = epochs::read_first(log, &topic, from, shared)?;
+    let until = parts.scheduler.now() + HIDDEN_MAX;
+    while config.brokers.is_some() && epochs::may_be_hidden(log, &topic, from, &first)? && parts.scheduler.now() < until
+    {
+        parts.scheduler.sleep(HIDDEN_AGAIN);
+        first = epochs::read_first(log, &topic, from, shared)?;
+    }
     if let Decision::Refuse(why) = decide(&facts(config, identity, metadata, &first)?) {
         return Err(EngineError::Recovery(why));
     }
     log.make_topic(&TopicSpec { topic: topic.clone(), partitions: 1, replication: None, kind: TopicKind::Epochs })?;
     let writer = log.writer()?;
+    parts.faults.reach("writer-open")?;
     let records = epochs::read_all(log, &topic, from, shared)?;
     Ok((writer, records))
-}
-
-fn read_metadata(bytes: &[u8]) -> Result<Metadata, EngineError> {
-    let unreadable = |why: String| {
-        EngineError::Recovery(format!(
-            "cannot read the checkpoint's metadata: {why}; start the version of millstream that wrote it"
-        ))
-    };
-    let metadata: Metadata = serde_json::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
-    if metadata.format != METADATA_FORMAT || metadata.row_format != ROW_FORMAT {
-        return Err(unreadable(format!("its format is {}, its row format {}", metadata.format, metadata.row_format)));
-    }
-    Ok(metadata)
 }
 
 fn facts(

@@ -25,11 +25,14 @@ impl Engine {
             self.shared.go_on()?;
             let record = EpochRecord::decode(bytes)?;
             self.check_chain(&record, *offset)?;
-            let staged = match &record.catalog {
-                Some(change) => self.replay_change(change, &record)?,
-                None => self.replay_epoch(&record, &mut inputs)?,
+            let staged = match (&record.catalog, &record.mended) {
+                (Some(change), _) => self.replay_change(change, &record)?,
+                (None, Some(mended)) => self.replay_mended(&record, mended)?,
+                (None, None) => self.replay_epoch(&record, &mut inputs)?,
             };
-            self.publish(staged, &record, bytes, *offset);
+            self.parts.faults.reach("replay-epoch")?;
+            self.publish(staged, &record, bytes, *offset)?;
+            record.mended.iter().for_each(|mended| inputs.forget(mended.table));
             for failure in &record.sinks {
                 self.fail_sink(failure);
             }
@@ -93,7 +96,12 @@ impl Engine {
         for range in &record.inputs {
             self.check_range(record, range)?;
             let Some(source) = self.tables.get(&range.table).and_then(|table| table.source_def()) else { continue };
-            let read = inputs.read(&Feed::of(&self.parts, source)?, range, &self.shared)?;
+            self.parts.faults.reach("replay-range")?;
+            let read = match inputs.read(&Feed::of(&self.parts, source)?, range, &self.shared) {
+                Ok(read) => read,
+                Err(error @ EngineError::Recovery(_)) => self.journaled(range).ok_or(error)?,
+                Err(error) => return Err(error),
+            };
             records.entry(range.table).or_default().extend(read);
         }
         let outcomes: BTreeMap<TableId, Outcome> =
@@ -104,7 +112,7 @@ impl Engine {
         Ok(staged)
     }
 
-    fn compare(
+    pub(crate) fn compare(
         &self,
         record: &EpochRecord,
         staged: &Staged,
@@ -180,15 +188,30 @@ impl Engine {
                 }
                 Ok(staged)
             }
+            CatalogChange::ReplayDeadLetters { .. } => self.stage_letters_again(record),
             CatalogChange::AlterTable { id, sql } => {
-                let Action::Alter(alter) = self.parts.planner.plan(sql, &self.catalog)?.action else {
-                    return Err(other_plan(sql, record));
+                let alter = match self.parts.planner.plan(sql, &self.catalog)?.action {
+                    Action::Alter(alter) => alter,
+                    Action::AlterSource(alter) if alter.def.id == *id => {
+                        let work = self.redecoding(&alter)?;
+                        self.install_altered_source(&alter, work);
+                        return Ok(Staged::at(record.timestamp));
+                    }
+                    _ => return Err(other_plan(sql, record)),
                 };
                 if alter.table != *id {
                     return Err(other_plan(sql, record));
                 }
                 let (staged, altered) = self.stage_alter(&alter, record.timestamp)?;
                 self.install_altered(altered);
+                Ok(staged)
+            }
+            CatalogChange::ResumeStreams { tables, backfill } => {
+                let outcomes = record.tables.iter().map(|o| (o.table, o.outcome.clone())).collect();
+                let (mut staged, resumed) = self.replay_resume(tables, &outcomes, record.timestamp, backfill)?;
+                self.compare(record, &staged, &outcomes)?;
+                self.stage_detached(&mut staged);
+                self.install_resumed(resumed);
                 Ok(staged)
             }
             CatalogChange::CreateSink { id, sql } => {

@@ -2,19 +2,21 @@
 //!
 //! It ends when it is asked to (after a last epoch and a checkpoint), or by an error, which every other thread can see.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use api::Record;
 use dataflow::RowChanges;
 use plan::{SinkId, TableId};
-use zset::{Epoch, Offset, Partition};
+use zset::{Epoch, Offset, Partition, TimestampMs};
 
 use crate::ddl::Origin;
 use crate::engine::Position;
 use crate::group::{Input, Waiting};
 use crate::outbox::Report;
-use crate::source::Source;
+use crate::source::{Source, Trouble};
 use crate::{Engine, EngineError, Phase, Reply, WriteError};
 
 /// The longest the loop sleeps.
@@ -25,16 +27,21 @@ const EPOCH_BYTES_MAX: usize = 64 << 20;
 
 /// What reaches the loop.
 pub(crate) enum Event {
-    /// Records of a source table.
-    Records { table: TableId, records: Vec<Record> },
+    /// Records of a source table, by a reader that may have been ended since: then another one reads them again.
+    Records { table: TableId, records: Vec<Record>, ended: Arc<AtomicBool> },
     /// A source's topic has a partition more; its records come later.
     Partition { table: TableId, partition: Partition, from: Offset },
     /// A source cannot go on.
-    SourceFailed { table: TableId, message: String },
+    SourceFailed { table: TableId, trouble: Trouble, ended: Arc<AtomicBool> },
+    /// A source has all that a partition had at a time.
+    End { table: TableId, partition: Partition, end: Offset, time: TimestampMs, ended: Arc<AtomicBool> },
+    /// The process dies.
+    #[cfg(test)]
+    Crash(String),
     /// Run statements.
     Execute { text: String, reply: Sender<Result<Vec<Reply>, EngineError>> },
-    /// Write rows of a table of our own.
-    Write { changes: RowChanges, reply: Sender<Result<Epoch, WriteError>> },
+    /// Write rows of tables of our own, of each table once.
+    Write { changes: Vec<RowChanges>, reply: Sender<Result<Epoch, WriteError>> },
     /// What the target of a sink did.
     Target { sink: SinkId, report: Report },
     /// Make a checkpoint now.
@@ -46,7 +53,7 @@ const EPOCH_STATEMENTS_MAX: usize = 4096;
 
 /// Records and statements gathered for the next epoch.
 #[derive(Default)]
-struct Gathered {
+pub(crate) struct Gathered {
     records: Input,
     statements: Vec<Waiting>,
     count: usize,
@@ -83,33 +90,48 @@ impl Engine {
     fn turn_until_stopped(&mut self) -> Result<(), EngineError> {
         let mut gathered = Gathered::default();
         while !self.shared.stop_asked() {
-            self.shared.publish(|published| published.turned = Instant::now());
-            let now = Instant::now();
-            let wait = gathered.closes.map_or(TURN_MAX, |closes| closes.saturating_duration_since(now).min(TURN_MAX));
-            match self.events.recv_timeout(wait) {
-                Ok(event) => {
-                    self.handle_event(event, &mut gathered)?;
-                    self.gather_waiting(&mut gathered)?;
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => unreachable!("the engine holds a sender itself"),
-            }
-            let now = !gathered.statements.is_empty() || self.is_full(&gathered);
-            if now || gathered.closes.is_some_and(|closes| closes <= Instant::now()) {
-                self.epoch(std::mem::take(&mut gathered))?;
-            }
-            self.turn_detached();
-            self.tell_positions(false);
-            self.finish_checkpoint(false)?;
-            if self.last_checkpoint.1.elapsed() >= self.config.checkpoint_interval {
-                self.start_checkpoint()?;
-            }
+            self.turn(&mut gathered, TURN_MAX)?;
         }
         self.shared.publish(|published| published.phase = Phase::Stopping);
+        self.leave(gathered)
+    }
+
+    /// One turn: waits at most `wait_max` for an event, and does what is due.
+    pub(crate) fn turn(&mut self, gathered: &mut Gathered, wait_max: Duration) -> Result<(), EngineError> {
+        self.shared.publish(|published| published.turned = Instant::now());
+        let now = self.instant();
+        let wait = gathered.closes.map_or(wait_max, |closes| closes.saturating_duration_since(now).min(wait_max));
+        match self.events.recv_timeout(wait) {
+            Ok(event) => {
+                self.handle_event(event, gathered)?;
+                self.gather_waiting(gathered)?;
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => unreachable!("the engine holds a sender itself"),
+        }
+        let now = !gathered.statements.is_empty() || self.is_full(gathered);
+        if now || gathered.closes.is_some_and(|closes| closes <= self.instant()) {
+            self.epoch(std::mem::take(gathered))?;
+        }
+        self.turn_detached();
+        self.tell_positions(false);
+        self.turn_doubts()?;
+        self.note_ends(false);
+        self.finish_checkpoint(false)?;
+        if self.instant().saturating_duration_since(self.last_checkpoint.1) >= self.config.checkpoint_interval {
+            self.start_checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// The last epoch and the last checkpoint.
+    pub(crate) fn leave(&mut self, gathered: Gathered) -> Result<(), EngineError> {
         if !gathered.is_empty() {
             self.epoch(gathered)?;
         }
         self.tell_positions(true);
+        self.note_ends(true);
+        self.parts.faults.reach("stop")?;
         self.checkpoint_now().map(|_| ())
     }
 
@@ -130,13 +152,13 @@ impl Engine {
 
     fn handle_event(&mut self, event: Event, gathered: &mut Gathered) -> Result<(), EngineError> {
         match event {
-            Event::Records { table, records } => {
-                if let Some(source) = self.sources.get(&table) {
+            Event::Records { table, records, ended } => {
+                if let Some(source) = self.sources.get(&table).filter(|_| !ended.load(Ordering::SeqCst)) {
                     source.taken();
                     gathered.count += records.len();
                     gathered.bytes += self.count_received(table, &records);
                     gathered.records.entry(table).or_default().extend(records);
-                    gathered.closes.get_or_insert_with(|| Instant::now() + self.config.epoch_interval);
+                    gathered.closes.get_or_insert_with(|| self.parts.scheduler.now() + self.config.epoch_interval);
                 }
                 Ok(())
             }
@@ -147,9 +169,24 @@ impl Engine {
                 }
                 Ok(())
             }
-            // What a table that is gone could not read is nobody's trouble.
-            Event::SourceFailed { table, .. } if !self.sources.contains_key(&table) => Ok(()),
-            Event::SourceFailed { message, .. } => Err(EngineError::Log(message)),
+            Event::SourceFailed { table, trouble, ended } => {
+                // What a table that is gone could not read is nobody's trouble.
+                if !self.sources.contains_key(&table) || ended.load(Ordering::SeqCst) {
+                    return Ok(());
+                }
+                if !gathered.is_empty() {
+                    self.epoch(std::mem::take(gathered))?;
+                }
+                self.trouble(table, trouble)
+            }
+            Event::End { table, partition, end, time, ended } => {
+                if self.sources.contains_key(&table) && !ended.load(Ordering::SeqCst) {
+                    self.ends.meet(table, partition, end, time);
+                }
+                Ok(())
+            }
+            #[cfg(test)]
+            Event::Crash(why) => Err(EngineError::Log(why)),
             Event::Execute { text, reply } => {
                 if !gathered.is_empty() {
                     self.epoch(std::mem::take(gathered))?;

@@ -17,7 +17,7 @@ impl Engine {
     /// The answer to a SHOW statement.
     pub(crate) fn show(&self, show: Show) -> Reply {
         let rows: Vec<Vec<Option<String>>> = match show {
-            Show::Tables => self.tables.values().map(|t| kind_row(&t.def)).collect(),
+            Show::Tables => self.tables.values().map(|table| self.table_row(table)).collect(),
             Show::StreamTables => self.stream_rows().collect(),
             Show::Sources => self.source_rows().collect(),
             Show::Sinks => self.sink_rows().collect(),
@@ -28,15 +28,35 @@ impl Engine {
         Reply { tag: "SHOW".to_string(), notices: Vec::new(), columns, rows }
     }
 
+    fn table_row(&self, table: &Table) -> Vec<Option<String>> {
+        let mut row = kind_row(&table.def);
+        row.extend(self.status(table));
+        row
+    }
+
+    /// Whether a table follows its input, and why not.
+    fn status(&self, table: &Table) -> [Option<String>; 2] {
+        let halted = self.halts.get(&table.def.id).or_else(|| self.lost.get(&table.def.id));
+        match (halted, &table.error) {
+            (Some(reason), _) => [some("HALTED"), some(reason)],
+            (None, Some(error)) => [some("ERROR"), some(error)],
+            (None, None) => [some("ACTIVE"), None],
+        }
+    }
+
     fn stream_rows(&self) -> impl Iterator<Item = Vec<Option<String>>> {
         let streams = self.tables.values().filter(|table| matches!(table.def.kind, TableKind::Stream(_)));
         streams.map(|table| {
             let key: Vec<&str> = table.def.key_columns().map(|column| column.name.as_str()).collect();
-            let status = if table.error.is_some() { "ERROR" } else { "ACTIVE" };
+            let status = match &table.error {
+                Some(_) if table.suspended => "SUSPENDED",
+                Some(_) => "ERROR",
+                None => "ACTIVE",
+            };
             vec![
                 some(&table.def.name),
                 some(status),
-                some(self.chain.epoch),
+                some(table.frontier.unwrap_or(self.chain.epoch)),
                 some(table.contents.rows()),
                 (!key.is_empty()).then(|| key.join(", ")),
                 table.error.clone(),
@@ -51,6 +71,7 @@ impl Engine {
             let source = table.source_def().filter(|source| !source.is_own())?;
             let key = (table.def.name.clone(), source.topic.clone(), *partition);
             let end = seen.get(&key).map_or(position.next, |status| status.end.max(position.next));
+            let [status, error] = self.status(table);
             let (table, topic, _) = key;
             Some(vec![
                 some(table),
@@ -60,6 +81,8 @@ impl Engine {
                 some(end),
                 some(end.0 - position.next.0),
                 some(position.dead_letters),
+                status,
+                error,
             ])
         })
     }
@@ -96,6 +119,9 @@ impl Engine {
             };
             if table.def.is_stored() {
                 add("contents".to_string(), table.contents.arrangement());
+                for (unique, index) in table.def.uniques().iter().zip(table.contents.index_arrangements()) {
+                    add(format!("unique {}", unique.name), index);
+                }
             }
             if let Work::Stream { flow, .. } = &table.work {
                 for operator in flow.operators() {
@@ -180,6 +206,7 @@ impl Engine {
             bytes += snapshot.bytes() as u64;
         };
         add(table.contents.arrangement());
+        table.contents.index_arrangements().for_each(&mut add);
         if let Work::Stream { flow, .. } = &table.work {
             for operator in flow.operators() {
                 metrics.operator(&table.def.name, format!("{} {}", operator.node, operator.name), operator.rows);

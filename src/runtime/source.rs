@@ -1,4 +1,4 @@
-//! One source table's reader: a thread that polls its partitions and hands records to the loop, never more than two
+//! One source table's reader: work beside the loop that polls its partitions and hands records to the loop, never more than two
 //! batches ahead of it, so that a producer faster than we are fills the log and not our memory. Partitions that the topic
 //! gets later are read from their first record on.
 
@@ -6,31 +6,38 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use api::{LogError, Reader, TopicPartition};
+use api::{Bounds, LogError, Reader, TopicPartition};
 use plan::TableId;
-use zset::{Offset, Partition};
+use zset::{Offset, Partition, TimestampMs};
 
 use crate::feed::Feed;
+use crate::mend::{Deletes, Look};
 use crate::run::Event;
+use crate::scheduler::{Scheduler, Steps, Task};
 use crate::{EngineError, Shared};
 
 /// Records asked for at once.
 const POLL_RECORDS_MAX: usize = 16 * 1024;
-/// How long a poll waits for the first record.
-const POLL_WAIT: Duration = Duration::from_millis(100);
 /// How often the ends of the partitions are looked at, for the lag, and whether there are more partitions.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Batches the thread may be ahead of the loop.
+/// Batches it may be ahead of the loop.
 const CREDITS: usize = 2;
 
-/// A running reader. Dropping it stops the thread.
+/// A running reader. Dropping it ends the work, and waits for that.
 pub(crate) struct Source {
     credits: Sender<()>,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    task: Option<Box<dyn Task>>,
+}
+
+/// Why a source cannot be read on.
+pub(crate) enum Trouble {
+    /// The log refuses.
+    Log(LogError),
+    /// Deletes may have been compacted away before they were read: what and where.
+    Deletes(String),
 }
 
 struct Worker {
@@ -44,14 +51,19 @@ struct Worker {
     /// The offset after the last record that was read.
     read: BTreeMap<Partition, Offset>,
     /// Why one of those cannot be read on.
-    broken: Option<LogError>,
+    broken: Option<Trouble>,
+    /// What is known of the deletes of a compacted topic.
+    deletes: Option<Deletes>,
     reader: Box<dyn Reader>,
     look_at: Instant,
     /// Whether it was told that the log does not answer.
     waits: bool,
     events: Sender<Event>,
     credits: Receiver<()>,
+    /// Whether it has a credit in hand.
+    may_poll: bool,
     stop: Arc<AtomicBool>,
+    scheduler: Arc<dyn Scheduler>,
     shared: Arc<Shared>,
 }
 
@@ -59,10 +71,10 @@ impl Source {
     /// Starts to read a table's topic, each partition from its offset.
     pub fn start(
         (table, name): (TableId, &str),
-        feed: Feed,
+        (feed, deletes): (Feed, Option<Deletes>),
         from: &BTreeMap<Partition, Offset>,
         events: &Sender<Event>,
-        shared: &Arc<Shared>,
+        (shared, scheduler): (&Arc<Shared>, &Arc<dyn Scheduler>),
     ) -> Result<Self, EngineError> {
         let mut reader = feed.reader()?;
         let mut gone = from.clone();
@@ -90,29 +102,31 @@ impl Source {
             gone,
             read: from.clone(),
             broken: None,
+            deletes,
             reader,
-            look_at: Instant::now(),
+            look_at: scheduler.now(),
             waits: false,
             events: events.clone(),
             credits: credits_out,
+            may_poll: false,
             stop: Arc::clone(&stop),
+            scheduler: Arc::clone(scheduler),
             shared: Arc::clone(shared),
         };
-        let thread = std::thread::Builder::new()
-            .name(format!("source-{name}"))
-            .spawn(move || worker.run())
+        let task = scheduler
+            .begin(&format!("source-{name}"), Box::new(worker))
             .map_err(|error| EngineError::Log(format!("cannot start a thread for source {name}: {error}")))?;
-        Ok(Self { credits, stop, thread: Some(thread) })
+        Ok(Self { credits, stop, task: Some(task) })
     }
 
-    /// Asks the thread to end; dropping waits for it.
+    /// Asks it to end; dropping waits for that.
     pub fn halt(&self) {
         self.stop.store(true, Ordering::SeqCst);
     }
 
     /// The loop has taken a batch.
     pub fn taken(&self) {
-        // The thread may have ended by an error, which it has reported.
+        // It may have ended by an error, which it has reported.
         let _ = self.credits.send(());
     }
 }
@@ -120,87 +134,87 @@ impl Source {
 impl Drop for Source {
     fn drop(&mut self) {
         self.halt();
-        if let Some(thread) = self.thread.take() {
-            // A panic there was reported by its own message; here it must not become a second one.
-            let _ = thread.join();
+        if let Some(task) = self.task.take() {
+            task.join();
         }
     }
 }
 
-impl Worker {
-    fn run(mut self) {
-        while !self.stopped() {
-            self.look();
-            if self.has_failed() {
-                return;
-            }
-            match self.credits.recv_timeout(POLL_WAIT) {
-                Ok(()) => {}
-                Err(RecvTimeoutError::Timeout) => continue,
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-            if !self.poll_until_some() {
-                return;
+impl Steps for Worker {
+    fn step(&mut self, wait: Duration) -> bool {
+        if self.stopped() {
+            return false;
+        }
+        self.look();
+        if self.has_failed() {
+            return false;
+        }
+        if !self.may_poll {
+            match self.credits.recv_timeout(wait) {
+                Ok(()) => self.may_poll = true,
+                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
             }
         }
+        self.poll(wait)
     }
+}
 
+impl Worker {
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::SeqCst)
     }
 
-    /// Polls until there are records, and hands them over. False: it is over.
-    fn poll_until_some(&mut self) -> bool {
-        while !self.stopped() {
-            match self.reader.poll(POLL_RECORDS_MAX, POLL_WAIT) {
-                Ok(records) => {
-                    self.waits = false;
-                    for record in &records {
-                        self.read.insert(record.at.partition, Offset(record.offset.0 + 1));
-                    }
-                    if !records.is_empty() {
-                        return self.events.send(Event::Records { table: self.table, records }).is_ok();
-                    }
-                    self.look();
-                    if self.has_failed() {
-                        return false;
-                    }
+    /// Polls once, and hands over what came. False: it is over.
+    fn poll(&mut self, wait: Duration) -> bool {
+        match self.reader.poll(POLL_RECORDS_MAX, wait) {
+            Ok(records) => {
+                self.waits = false;
+                for record in &records {
+                    self.read.insert(record.at.partition, Offset(record.offset.0 + 1));
                 }
-                Err(LogError::Retriable(reason)) => {
-                    if !std::mem::replace(&mut self.waits, true) {
-                        tracing::warn!(table = %self.name, "source waits: {reason}");
-                    }
-                    std::thread::sleep(POLL_WAIT);
+                if records.is_empty() {
+                    return true;
                 }
-                Err(error) => {
-                    self.fail(&error);
-                    return false;
+                self.may_poll = false;
+                let ended = Arc::clone(&self.stop);
+                self.events.send(Event::Records { table: self.table, records, ended }).is_ok()
+            }
+            Err(LogError::Retriable(reason)) => {
+                if !std::mem::replace(&mut self.waits, true) {
+                    tracing::warn!(table = %self.name, "source waits: {reason}");
                 }
+                self.scheduler.sleep(wait);
+                true
+            }
+            Err(error) => {
+                self.fail(Trouble::Log(error));
+                false
             }
         }
-        false
     }
 
-    fn fail(&self, error: &LogError) {
-        let message = format!("cannot go on reading source {}: {error}", self.name);
-        let _ = self.events.send(Event::SourceFailed { table: self.table, message });
+    fn fail(&self, trouble: Trouble) {
+        let ended = Arc::clone(&self.stop);
+        let _ = self.events.send(Event::SourceFailed { table: self.table, trouble, ended });
     }
 
     /// Whether looking found what ends the reading.
-    fn has_failed(&self) -> bool {
-        self.broken.iter().for_each(|error| self.fail(error));
-        self.broken.is_some()
+    fn has_failed(&mut self) -> bool {
+        let Some(trouble) = self.broken.take() else { return false };
+        self.fail(trouble);
+        true
     }
 
     /// Looks at the topic from time to time. What it does not answer now it answers the next time.
     fn look(&mut self) {
-        if Instant::now() < self.look_at {
+        if self.scheduler.now() < self.look_at {
             return;
         }
         if let Err(error) = self.look_for_partitions().and_then(|()| self.look_at_ends()) {
             tracing::debug!(table = %self.name, "cannot look at the source's topic: {error}");
         }
-        self.look_at = Instant::now() + LOOK_EVERY;
+        self.look_at = self.scheduler.now() + LOOK_EVERY;
     }
 
     fn look_for_partitions(&mut self) -> Result<(), LogError> {
@@ -216,7 +230,7 @@ impl Worker {
             };
             match self.reader.assign(&at, from) {
                 Err(error @ LogError::OutOfRange { .. }) if back.is_some() => {
-                    self.broken = Some(error);
+                    self.broken = Some(Trouble::Log(error));
                     return Ok(());
                 }
                 assigned => assigned?,
@@ -240,12 +254,15 @@ impl Worker {
                 return Ok(());
             }
             let at = self.at(partition);
+            let now = self.deletes.as_ref().map(Deletes::now);
             let met = matches!(self.reader.at_end(&at), Ok(true));
-            let end = match (self.read.get(&partition), self.feed.transport.bounds(&at)) {
-                (Some(read), Ok(_)) if met => *read,
-                (_, Err(_)) if self.feed.transport.partitions_go() => continue,
-                (_, bounds) => bounds?.high,
+            let read = self.read.get(&partition).copied();
+            let bounds = match self.feed.transport.bounds(&at) {
+                Err(_) if self.feed.transport.partitions_go() => continue,
+                bounds => bounds?,
             };
+            self.judge(&at, bounds, now, met);
+            let end = read.filter(|_| met).unwrap_or(bounds.high);
             let key = (self.name.clone(), at.topic.to_string(), at.partition);
             self.shared.publish(|published| {
                 if let Some(status) = published.sources.get_mut(&key) {
@@ -254,6 +271,35 @@ impl Worker {
             });
         }
         Ok(())
+    }
+
+    /// Whether a partition still goes on from where it was read, and its deletes were read in time.
+    fn judge(&mut self, at: &TopicPartition, bounds: Bounds, now: Option<TimestampMs>, met: bool) {
+        let Some(read) = self.read.get(&at.partition).copied() else { return };
+        if bounds.high < read {
+            let (topic, partition) = (at.topic.to_string(), at.partition);
+            let (low, high) = (bounds.low, bounds.high);
+            self.broken = Some(Trouble::Log(LogError::OutOfRange { topic, partition, offset: read, low, high }));
+            return;
+        }
+        let (Some(deletes), Some(now)) = (&mut self.deletes, now) else { return };
+        match deletes.look(at.partition, now, (bounds.high, read), met) {
+            Look::Same => {}
+            Look::End(end, time) => {
+                let ended = Arc::clone(&self.stop);
+                let (table, partition) = (self.table, at.partition);
+                let _ = self.events.send(Event::End { table, partition, end, time, ended });
+            }
+            Look::Missed(unseen_ms) => {
+                self.broken = Some(Trouble::Deletes(format!(
+                    "{} is compacted, and may have lost deletes that were not read yet, from offset {read} on: it was last read \
+                     to its end {} s ago, and keeps a tombstone for {} ms (delete.retention.ms)",
+                    self.feed.transport.place(at),
+                    unseen_ms / 1000,
+                    deletes.kept_ms()
+                )));
+            }
+        }
     }
 
     fn at(&self, partition: Partition) -> TopicPartition {

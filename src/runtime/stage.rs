@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::{OutRecord, Record};
-use plan::{InputRange, Outcome, SinkId, TableId, TableKind, TableOutcome};
-use zset::{Delta, Digest, RowCodec, RowError, TimestampMs};
+use plan::{InputRange, Mended, Outcome, SequenceMark, SinkId, SourceHalt, TableId, TableKind, TableOutcome};
+use zset::{Delta, Digest, RowCodec, RowError, TimestampMs, sqlstate};
 
-use crate::dead_letter::{dead_letter, first_chars};
+use crate::blame::Blamed;
+use crate::dead_letter::dead_letter;
 use crate::sink::Output;
-use crate::table::Refresh;
-use crate::{Engine, EngineError, alter, range};
+use crate::table::{Refresh, Turn};
+use crate::{Engine, EngineError, alter, letters, range};
 
 /// An error in an epoch record has no more characters than this: it may quote a row, and a record has its limit.
-const ERROR_CHARS_MAX: usize = 1000;
+pub(crate) const ERROR_CHARS_MAX: usize = 1000;
 
 /// An epoch whose output is staged.
 #[derive(Default)]
@@ -26,17 +27,33 @@ pub(crate) struct Staged {
     pub backfill: Vec<InputRange>,
     /// The records of statements, which are inputs as soon as they have offsets.
     pub statements: Vec<StatementRecords>,
+    /// How far sequences are with it.
+    pub sequences: Vec<SequenceMark>,
+    /// The source that this brings together with its topic again.
+    pub mended: Option<Mended>,
     pub dead: Vec<OutRecord>,
     pub outputs: Vec<(SinkId, Output)>,
     /// Tables with something staged.
     pub touched: BTreeSet<TableId>,
     /// Tables whose refresh failed.
     failed: BTreeSet<TableId>,
+    /// Those of them that are not tried again.
+    suspended: BTreeSet<TableId>,
+    /// The input row that a refresh failed at, where it was found: the table that has it, and the row.
+    pub blamed: BTreeMap<TableId, Blamed>,
     /// The first of them that was well before, and why.
     pub newly_failed: Option<(TableId, RowError)>,
     /// Tables that were in error and are not any more.
     healed: BTreeSet<TableId>,
     pub missing_retractions: u64,
+    /// Whether a record is replayed: where its sources stop was decided then.
+    pub replays: bool,
+    /// Sources that stop.
+    pub halts: Vec<SourceHalt>,
+    /// What came for keys that dead letters wait for.
+    pub seen: Vec<(TableId, letters::Seen)>,
+    /// The dead letters that are replayed.
+    pub replayed: Option<letters::Replayed>,
 }
 
 /// What one statement writes into the topic of its table.
@@ -86,7 +103,7 @@ impl Engine {
         obeyed: Option<&BTreeMap<TableId, Outcome>>,
     ) -> Result<Staged, EngineError> {
         input.values_mut().for_each(|records| range::put_in_order(records));
-        let mut staged = Staged::at(timestamp);
+        let mut staged = Staged { replays: obeyed.is_some(), ..Staged::at(timestamp) };
         self.stage_input(&mut staged, &input)?;
         self.stage_refreshes(&mut staged, obeyed)?;
         Ok(staged)
@@ -106,11 +123,14 @@ impl Engine {
         // What others put between our records of our own topics is not read: such a range begins with its first record.
         let positions = self.positions_of(id).filter(|_| !own);
         let starts = positions.map(|(partition, position)| (partition, position.next)).collect();
-        let mut ranges = range::ranges(id, records, &starts);
-        let at = (self.chain.epoch.next(), staged.timestamp);
         let Some(table) = self.tables.get_mut(&id) else { return Ok(()) };
         staged.touched.insert(id);
-        let decoded = table.stage_records(records)?;
+        let (decoded, records) = letters::stage(staged, id, table, records)?;
+        let mut ranges = range::ranges(id, &records, &starts);
+        if ranges.iter().any(|range| range.range.end.0 - range.range.start.0 != range.count as i64) {
+            self.parts.faults.reach("input-gap")?;
+        }
+        let at = (self.chain.incarnation.as_str(), self.chain.epoch.next(), staged.timestamp);
         let source = table.source_def().expect("records are for source tables");
         for (index, cause) in decoded.dead {
             let record = &records[index];
@@ -140,6 +160,10 @@ impl Engine {
         let ids: Vec<TableId> = self.tables.keys().copied().collect();
         for id in ids {
             let TableKind::Stream(stream) = &self.tables[&id].def.kind else { continue };
+            // It is made anew when it is resumed.
+            if self.tables[&id].suspended {
+                continue;
+            }
             let sources = stream.inputs.clone();
             let inputs: BTreeMap<TableId, Delta> = sources
                 .iter()
@@ -153,17 +177,27 @@ impl Engine {
             let healed_above = sources.iter().any(|input| staged.healed.contains(input));
             let was_in_error = in_error(&id);
             if let Some((input, name)) = blocked {
-                if !inputs.is_empty() || (staged.failed.contains(&input) && !was_in_error) {
-                    self.stage_failed(staged, id, &inputs, format!("table {name}, which it reads, is in ERROR"));
+                if staged.suspended.contains(&input) {
+                    self.stage_suspended(staged, id, format!("table {name}, which it reads, is SUSPENDED"));
+                } else if !inputs.is_empty() || (staged.failed.contains(&input) && !was_in_error) {
+                    let error = format!("table {name}, which it reads, is in ERROR");
+                    self.stage_failed(staged, id, &inputs, Turn::Blocked(error.clone()), error);
                 }
                 continue;
             }
             if inputs.is_empty() && !(was_in_error && healed_above) {
                 continue;
             }
-            if let Some(Outcome::Error(error)) = obeyed.and_then(|outcomes| outcomes.get(&id)) {
-                self.stage_failed(staged, id, &inputs, error.clone());
-                continue;
+            match obeyed.and_then(|outcomes| outcomes.get(&id)) {
+                Some(Outcome::Error(error)) => {
+                    self.stage_failed(staged, id, &inputs, Turn::Failed(error.clone()), error.clone());
+                    continue;
+                }
+                Some(Outcome::Suspended(error)) => {
+                    self.stage_suspended(staged, id, error.clone());
+                    continue;
+                }
+                Some(Outcome::Digest(_)) | None => {}
             }
             self.stage_refresh(staged, id, inputs, was_in_error)?;
         }
@@ -179,7 +213,11 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let table = self.tables.get_mut(&id).expect("the table is there");
         staged.touched.insert(id);
-        match table.stage_refresh(inputs.clone())? {
+        let refreshed = match self.parts.faults.reach("refresh") {
+            Ok(()) => table.stage_refresh(inputs.clone())?,
+            Err(fault) => Refresh::Failed(RowError::new(sqlstate::DATA_EXCEPTION, fault.to_string())),
+        };
+        match refreshed {
             Refresh::Done(delta) => {
                 if was_in_error {
                     staged.healed.insert(id);
@@ -188,19 +226,40 @@ impl Engine {
                 staged.keep(id, delta, &codec, was_in_error);
             }
             Refresh::Failed(error) => {
-                let text = first_chars(error.to_string(), ERROR_CHARS_MAX);
+                let text = self.blamed(staged, id, &inputs, &error);
                 if !was_in_error {
                     staged.newly_failed.get_or_insert((id, error));
                 }
-                self.stage_failed(staged, id, &inputs, text);
+                if self.tables[&id].fails_for_good() {
+                    self.stage_suspended(staged, id, text);
+                } else {
+                    self.stage_failed(staged, id, &inputs, Turn::Failed(text.clone()), text);
+                }
             }
         }
         Ok(())
     }
 
-    fn stage_failed(&mut self, staged: &mut Staged, id: TableId, inputs: &BTreeMap<TableId, Delta>, error: String) {
+    /// A table is not tried again, nor are those that read it.
+    fn stage_suspended(&mut self, staged: &mut Staged, id: TableId, error: String) {
         let table = self.tables.get_mut(&id).expect("the table is there");
-        table.stage_waiting(inputs, error.clone());
+        table.stage_suspended(error.clone());
+        staged.touched.insert(id);
+        staged.failed.insert(id);
+        staged.suspended.insert(id);
+        staged.outcomes.insert(id, Outcome::Suspended(error));
+    }
+
+    fn stage_failed(
+        &mut self,
+        staged: &mut Staged,
+        id: TableId,
+        inputs: &BTreeMap<TableId, Delta>,
+        turn: Turn,
+        error: String,
+    ) {
+        let table = self.tables.get_mut(&id).expect("the table is there");
+        table.stage_waiting(inputs, turn);
         staged.touched.insert(id);
         staged.failed.insert(id);
         staged.outcomes.insert(id, Outcome::Error(error));
@@ -209,11 +268,18 @@ impl Engine {
     /// Says which refreshes failed of an epoch that is committed, before it is published.
     pub(crate) fn tell_failures(&self, staged: &Staged) {
         for (id, outcome) in &staged.outcomes {
-            if let (Outcome::Error(error), Some(table)) = (outcome, self.tables.get(id)) {
+            let (error, next) = match outcome {
+                Outcome::Error(error) => (error, "is tried again when its input changes"),
+                Outcome::Suspended(error) => {
+                    (error, "is SUSPENDED: mend the cause, then resume it: ALTER STREAM TABLE ... RESUME")
+                }
+                Outcome::Digest(_) => continue,
+            };
+            if let Some(table) = self.tables.get(id) {
                 let name = &table.def.name;
                 tracing::error!(
                     table = %name, epoch = %self.chain.epoch.next(),
-                    "cannot refresh stream table {name}: {error}; it keeps its contents and is tried again when its input changes"
+                    "cannot refresh stream table {name}: {error}; it keeps its contents and {next}"
                 );
             }
         }

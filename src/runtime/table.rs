@@ -10,10 +10,11 @@ use dataflow::{Contents, FlowError, RowChanges, StatementError, TableFlow};
 use plan::{Include, SourceDef, TableDef, TableId, TableKind};
 use schemas::{Decoder, RawHeader, RawRecord, SinkEpoch};
 use state::{Arrangement, ArrangementId, Law, Snapshot, StateError};
-use zset::{Delta, RowBytes, RowCodec, RowError};
+use zset::{Delta, Epoch, RowBytes, RowCodec, RowError};
 
 use crate::dead_letter::Cause;
-use crate::own::{self, Own, Staging};
+use crate::letters::Letters;
+use crate::own::{self, Checked, Own};
 use crate::{EngineError, WriteError};
 
 /// The node number under which a table's uncollected deltas are kept, a slot for each input.
@@ -30,10 +31,29 @@ pub(crate) struct Table {
     pub blind: bool,
     /// Why its last refresh failed.
     pub error: Option<String>,
-    /// How many refreshes in a row failed.
+    /// How many refreshes of its own failed in a row; one that an error above it kept from being tried is none.
     pub consecutive_errors: u64,
-    /// What the staged epoch makes of `error`, if it touched the table.
-    staged_error: Option<Option<String>>,
+    /// Whether it is not refreshed any more.
+    pub suspended: bool,
+    /// The epoch of its rows, if that is not the last one.
+    pub frontier: Option<Epoch>,
+    /// What is remembered of its dead letters.
+    pub letters: Letters,
+    /// What the staged epoch is to it, if it touched the table.
+    staged_turn: Option<Turn>,
+}
+
+/// What an epoch is to a stream table.
+#[derive(Debug, Clone)]
+pub(crate) enum Turn {
+    /// It was refreshed.
+    Well,
+    /// Its refresh failed.
+    Failed(String),
+    /// A table that it reads is in ERROR.
+    Blocked(String),
+    /// It is not tried again.
+    Suspended(String),
 }
 
 /// What fills a table.
@@ -64,10 +84,22 @@ pub(crate) enum Refresh {
 }
 
 impl Table {
+    /// Why its rows are not those of the last epoch, as what it is; `None`: they are.
+    pub fn trouble(&self) -> Option<String> {
+        let state = if self.suspended { "SUSPENDED" } else { "in ERROR" };
+        self.error.as_ref().map(|error| format!("is {state}: {error}"))
+    }
+
     /// A source table over its contents.
     pub fn source(def: TableDef, source: &SourceDef, contents: Contents) -> Result<Self, EngineError> {
+        let decoder = Self::decoder(&def, source)?;
+        Ok(Self::new(def, contents, Work::Source(decoder)))
+    }
+
+    /// What reads the records of a source table.
+    pub fn decoder(def: &TableDef, source: &SourceDef) -> Result<Box<dyn Decoder>, EngineError> {
         let (envelope, options) = match source.is_own() {
-            true => own::decoding(&def),
+            true => own::decoding(def),
             false => (source.envelope, source.options.clone()),
         };
         let spec = schemas::DecoderSpec {
@@ -78,16 +110,16 @@ impl Table {
             envelope,
             options: &options,
         };
-        let decoder = schemas::include(&spec, &source.include).map_err(|error| {
+        schemas::include(&spec, &source.include).map_err(|error| {
             EngineError::Statement(dataflow::StatementError {
                 sqlstate: "22023",
                 message: format!("cannot decode table {}: {error}", def.name),
                 hint: None,
                 detail: None,
                 position: None,
+                about: None,
             })
-        })?;
-        Ok(Self::new(def, contents, Work::Source(decoder)))
+        })
     }
 
     /// A stream table over its contents and operators.
@@ -113,7 +145,19 @@ impl Table {
     }
 
     fn new(def: TableDef, contents: Contents, work: Work) -> Self {
-        Self { def, contents, work, own: None, blind: false, error: None, consecutive_errors: 0, staged_error: None }
+        Self {
+            def,
+            contents,
+            work,
+            own: None,
+            blind: false,
+            error: None,
+            consecutive_errors: 0,
+            suspended: false,
+            frontier: None,
+            letters: Letters::default(),
+            staged_turn: None,
+        }
     }
 
     /// Decodes records, in order, and stages what they say.
@@ -162,7 +206,7 @@ impl Table {
         Ok(Decoded { delta: passed.delta, dead, missing_retractions: 0 })
     }
 
-    fn changes(&mut self, records: &[Record]) -> schemas::Decoded {
+    pub(crate) fn changes(&mut self, records: &[Record]) -> schemas::Decoded {
         let Work::Source(decoder) = &mut self.work else { unreachable!("records are for source tables") };
         let includes = |what: Include| {
             self.def.source().is_some_and(|source| source.include.iter().any(|(_, included)| *included == what))
@@ -214,7 +258,7 @@ impl Table {
             Ok(delta) => match self.contents.apply_delta(&delta) {
                 Ok(()) => {
                     pending.values_mut().for_each(|waiting| waiting.clear_on_commit = self.error.is_some());
-                    self.staged_error = Some(None);
+                    self.staged_turn = Some(Turn::Well);
                     return Ok(Refresh::Done(delta));
                 }
                 Err(error) => error,
@@ -255,8 +299,38 @@ impl Table {
         Ok(zset::consolidate(&difference, &RowCodec::new(schema)).is_empty())
     }
 
+    /// What waits, by input; empty unless it is in error.
+    pub fn waiting(&self) -> Result<BTreeMap<TableId, Delta>, StateError> {
+        let Work::Stream { pending, .. } = &self.work else { return Ok(BTreeMap::new()) };
+        let sum = |waiting: &Pending| -> Result<Delta, StateError> {
+            Ok(Delta::sum(waiting.codec.schema().clone(), &waiting.read()?))
+        };
+        pending.iter().map(|(table, waiting)| Ok((*table, sum(waiting)?))).collect()
+    }
+
+    /// Says the staged error in other words.
+    pub fn reword(&mut self, text: &str) {
+        if let Some(Turn::Failed(error) | Turn::Suspended(error)) = &mut self.staged_turn {
+            *error = text.to_string();
+        }
+    }
+
+    /// Whether one more failure is the last.
+    pub fn fails_for_good(&self) -> bool {
+        let TableKind::Stream(stream) = &self.def.kind else { return false };
+        let most = u64::from(stream.max_consecutive_errors);
+        most > 0 && self.consecutive_errors + 1 >= most
+    }
+
+    /// Suspends it: what waits is dropped, for it is made anew when it is resumed.
+    pub fn stage_suspended(&mut self, error: String) {
+        let Work::Stream { pending, .. } = &mut self.work else { unreachable!("only stream tables are suspended") };
+        pending.values_mut().for_each(|waiting| waiting.clear_on_commit = true);
+        self.staged_turn = Some(Turn::Suspended(error));
+    }
+
     /// Keeps deltas that cannot be applied now, because of an error here or upstream.
-    pub fn stage_waiting(&mut self, inputs: &BTreeMap<TableId, Delta>, error: String) {
+    pub fn stage_waiting(&mut self, inputs: &BTreeMap<TableId, Delta>, turn: Turn) {
         let Work::Stream { pending, .. } = &mut self.work else { unreachable!("only stream tables wait") };
         for (table, delta) in inputs {
             let Some(waiting) = pending.get_mut(table) else { continue };
@@ -264,7 +338,7 @@ impl Table {
             let rows: RowBytes = (0..delta.len()).map(|_| [].as_slice()).collect();
             waiting.arrangement.stage(&keys, &rows, delta.weights().values());
         }
-        self.staged_error = Some(Some(error));
+        self.staged_turn = Some(turn);
     }
 
     /// Makes what is staged so.
@@ -279,17 +353,17 @@ impl Table {
                 waiting.arrangement.commit();
             }
         }
-        match self.staged_error.take() {
-            Some(Some(error)) => {
-                self.error = Some(error);
-                self.consecutive_errors += 1;
-            }
-            Some(None) => {
-                self.error = None;
-                self.consecutive_errors = 0;
-            }
-            None => {}
-        }
+        let Some(turn) = self.staged_turn.take() else { return };
+        self.consecutive_errors = match turn {
+            Turn::Well => 0,
+            Turn::Failed(_) => self.consecutive_errors + 1,
+            Turn::Blocked(_) | Turn::Suspended(_) => self.consecutive_errors,
+        };
+        self.suspended = matches!(turn, Turn::Suspended(_));
+        self.error = match turn {
+            Turn::Well => None,
+            Turn::Failed(error) | Turn::Blocked(error) | Turn::Suspended(error) => Some(error),
+        };
     }
 
     /// Makes what is staged never have been.
@@ -302,19 +376,24 @@ impl Table {
                 waiting.arrangement.discard();
             }
         }
-        self.staged_error = None;
+        self.staged_turn = None;
     }
 
-    /// Checks the rows of a statement, and stages them.
-    pub fn stage_statement(
+    /// Checks the rows of a statement against what is staged.
+    pub fn check_statement(
         &mut self,
         changes: &RowChanges,
         at: &SinkEpoch,
-    ) -> Result<Result<Staging, WriteError>, EngineError> {
+    ) -> Result<Result<Checked, WriteError>, EngineError> {
         match (&self.own, &mut self.work) {
-            (Some(own), Work::Source(decoder)) => own.stage(&self.def, &mut self.contents, &mut **decoder, changes, at),
+            (Some(own), Work::Source(decoder)) => own.check(&self.def, &self.contents, &mut **decoder, changes, at),
             _ => Ok(Err(not_ours(&self.def.name))),
         }
+    }
+
+    /// Stages rows that were checked; answers what they change.
+    pub fn stage_statement(&mut self, checked: &Checked) -> Result<Delta, EngineError> {
+        checked.stage(&mut self.contents)
     }
 
     /// The source's definition; `None` for a stream table.
@@ -328,6 +407,7 @@ impl Table {
     /// The committed state: what a checkpoint keeps of it.
     pub fn snapshots(&self) -> Vec<(ArrangementId, Snapshot)> {
         let mut all = vec![self.contents.arrangement()];
+        all.extend(self.contents.index_arrangements());
         if let Work::Stream { flow, pending } = &self.work {
             all.extend(flow.arrangements());
             all.extend(pending.values().map(|waiting| &waiting.arrangement));
@@ -343,6 +423,7 @@ fn not_ours(name: &str) -> WriteError {
         hint: Some("its rows follow from its topic or its query; change them there".to_string()),
         detail: None,
         position: None,
+        about: None,
     })
     .into()
 }

@@ -18,6 +18,7 @@ pub(crate) fn empty() -> Arc<View> {
         timestamp: TimestampMs(0),
         catalog: Arc::new(Catalog::default()),
         tables: Arc::new(BTreeMap::new()),
+        sequences: Arc::default(),
     })
 }
 
@@ -32,11 +33,18 @@ impl Engine {
             timestamp: self.chain.timestamp,
             catalog: Arc::clone(catalog),
             tables: Arc::new(tables),
+            sequences: Arc::clone(&self.sequences_taken),
         })
     }
 }
 
 fn rows(table: &Table) -> TableRows {
     let contents = &table.contents;
-    TableRows { reader: contents.reader(), snapshot: contents.snapshot(), rows: contents.rows() }
+    TableRows {
+        reader: contents.reader(),
+        snapshot: contents.snapshot(),
+        rows: contents.rows(),
+        uniques: contents.uniques(),
+        trouble: table.trouble().map(Into::into),
+    }
 }

@@ -9,11 +9,14 @@ use runtime::{Handle, Phase, Shared};
 use zset::{Offset, Partition};
 
 use crate::error::HttpError;
+use crate::pg::Password;
 
 /// The parts of a process that are there by now.
 #[derive(Debug)]
 pub struct Door {
     shared: Arc<Shared>,
+    /// What clients of other machines must know.
+    pub(crate) password: Option<Password>,
     log: OnceLock<Arc<LogDoor>>,
     engine: OnceLock<Handle>,
 }
@@ -54,8 +57,8 @@ impl fmt::Debug for LogDoor {
 
 impl Door {
     /// A process that has nothing yet but its phase.
-    pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, log: OnceLock::new(), engine: OnceLock::new() }
+    pub fn new(shared: Arc<Shared>, password: Option<Password>) -> Self {
+        Self { shared, password, log: OnceLock::new(), engine: OnceLock::new() }
     }
 
     /// The log is open. The first call counts.

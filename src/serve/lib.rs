@@ -15,16 +15,21 @@
 
 mod door;
 mod error;
+mod guard;
 mod health;
+mod https;
 mod line;
 pub mod pg;
 mod read;
 mod router;
 mod sql;
+mod stream;
+mod tls;
 mod write;
 
 pub use door::{Door, LogDoor};
 pub use router::{BODY_BYTES_MAX, listen};
+pub use tls::{Tls, TlsError};
 pub use write::{WriteError, WriteOptions, write_lines};
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -16,8 +17,10 @@ use serde_json::json;
 use zset::TimestampMs;
 
 use crate::error::HttpError;
+use crate::guard::{Peer, guard};
+use crate::https::TlsListener;
 use crate::read::{self, Lines, ReadOptions};
-use crate::{Door, WriteOptions, health, sql, write_lines};
+use crate::{Door, Tls, WriteOptions, health, sql, write_lines};
 
 /// The largest body that is taken.
 pub const BODY_BYTES_MAX: usize = 64 << 20;
@@ -27,13 +30,22 @@ const JSON_LINES: &str = "application/x-ndjson";
 /// A body as it came.
 pub(crate) type Body = Result<Bytes, BytesRejection>;
 
-/// Listens on `address` (host:port, port 0 for any free one) and answers from then on, on the runtime it is called in.
+/// Listens on `address` (host:port, port 0 for any free one), with a certificate by HTTPS alone, and answers from then on, on the runtime it is called in.
 /// Returns the address that was bound.
-pub async fn listen(address: &str, door: Arc<Door>) -> std::io::Result<SocketAddr> {
+pub async fn listen(address: &str, door: Arc<Door>, tls: Option<&Tls>) -> std::io::Result<SocketAddr> {
     let listener = tokio::net::TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
+    let service = router(door).into_make_service_with_connect_info::<Peer>();
+    let tls = tls.cloned();
     tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router(door)).await {
+        let ended = match tls {
+            Some(tls) => match TlsListener::new(listener, &tls) {
+                Ok(listener) => axum::serve(listener, service).await,
+                Err(error) => Err(error),
+            },
+            None => axum::serve(listener, service).await,
+        };
+        if let Err(error) = ended {
             tracing::error!("the HTTP listener has stopped: {error}");
         }
     });
@@ -41,13 +53,16 @@ pub async fn listen(address: &str, door: Arc<Door>) -> std::io::Result<SocketAdd
 }
 
 pub(crate) fn router(door: Arc<Door>) -> Router {
+    let data = Router::new()
+        .route("/topics", get(list_topics))
+        .route("/topics/{topic}", get(read_topic).post(write_topic))
+        .route("/sql", post(sql::execute))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&door), guard));
     Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
-        .route("/topics", get(list_topics))
-        .route("/topics/{topic}", get(read_topic).post(write_topic))
-        .route("/sql", post(sql::execute))
+        .merge(data)
         .method_not_allowed_fallback(no_such_method)
         .fallback(no_such_path)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

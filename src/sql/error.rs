@@ -41,7 +41,7 @@ pub(crate) mod code {
 
 /// An error with a code and a message.
 pub(crate) fn error(sqlstate: &'static str, message: impl Into<String>) -> StatementError {
-    StatementError { sqlstate, message: message.into(), hint: None, detail: None, position: None }
+    StatementError { sqlstate, message: message.into(), hint: None, detail: None, position: None, about: None }
 }
 
 /// `0A000`: what is refused and what to do instead.

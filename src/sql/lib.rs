@@ -11,6 +11,8 @@ mod catalog;
 mod chain;
 mod error;
 mod expr;
+#[cfg(test)]
+mod fuzz;
 mod key;
 mod lower;
 mod planner;
@@ -24,4 +26,4 @@ mod text;
 mod types;
 
 pub use planner::SqlPlanner;
-pub use statements::{own_options, sink_options, source_options};
+pub use statements::{own_options, sink_options, source_options, stream_options};

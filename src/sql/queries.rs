@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use dataflow::{Prepared, Queries, ResultColumn, ResultType, Session, Show, StatementError, Work};
-use datafusion::sql::sqlparser::ast::{Query, SetExpr};
+use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement};
 use plan::Catalog;
 use zset::ColumnType;
 
-use crate::error::{Detail, Result, from_parser, from_row, unsupported};
+use crate::error::{Detail, Result, from_parser, from_row};
 use crate::expr::parameter::Parameters;
-use crate::run::Runnable;
-use crate::statements::{Cursor, session, show, write};
+use crate::run::{Runnable, verify};
+use crate::statements::{Cursor, Overriding, calls, dead_letters, session, show, write};
 use crate::{SqlPlanner, catalog, expr, query, text};
 
 impl Queries for SqlPlanner {
@@ -49,7 +49,7 @@ fn prepare(cursor: &mut Cursor, catalog: &Catalog, types: &[Option<ColumnType>])
         "SELECT" | "VALUES" | "WITH" | "" => {
             let asked = *cursor.parser.parse_query().map_err(from_parser)?;
             cursor.end()?;
-            prepare_query(&asked, catalog, types)
+            prepare_query(&asked, cursor.overriding, catalog, types)
         }
         "EXPLAIN" => {
             cursor.eat(&["EXPLAIN"]);
@@ -58,9 +58,27 @@ fn prepare(cursor: &mut Cursor, catalog: &Catalog, types: &[Option<ColumnType>])
         "INSERT" | "UPDATE" | "DELETE" | "TRUNCATE" => {
             let statement = cursor.parser.parse_statement().map_err(from_parser)?;
             cursor.end()?;
-            write::prepare(statement, catalog, types)
+            write::prepare(statement, cursor.overriding, catalog, types)
+        }
+        "VERIFY" => {
+            cursor.eat(&["VERIFY"]);
+            verify::prepare(cursor, catalog)
+        }
+        "COPY" => {
+            cursor.eat(&["COPY"]);
+            write::copy::prepare(cursor, catalog, |asked| prepare_query(asked, None, catalog, types))
         }
         "CREATE" | "DROP" | "ALTER" => Ok(answer(Work::Engine, Vec::new())),
+        "REPLAY" => {
+            cursor.eat(&["REPLAY"]);
+            dead_letters::replay(cursor, catalog)?;
+            Ok(answer(Work::Engine, columns_of(dataflow::REPLAY_COLUMNS)))
+        }
+        "SHOW" if shows_dead_letters(cursor) => {
+            cursor.eat(&["SHOW"]);
+            dead_letters::show(cursor, catalog)?;
+            Ok(answer(Work::Engine, columns_of(dataflow::DEAD_LETTER_COLUMNS)))
+        }
         "SHOW" if shows_ours(cursor) => engine_show(cursor),
         word => match session::plan(cursor) {
             Some(planned) => Ok(of_session(planned?)),
@@ -78,15 +96,23 @@ fn text_column(name: impl Into<String>) -> ResultColumn {
 }
 
 /// SELECT, VALUES, TABLE, WITH.
-fn prepare_query(asked: &Query, catalog: &Catalog, types: &[Option<ColumnType>]) -> Result<Prepared> {
-    if let SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) = asked.body.as_ref() {
-        return Err(unsupported(
-            "WITH before INSERT, UPDATE or DELETE",
-            "write the query where it is used, as a subquery",
-        ));
+fn prepare_query(
+    asked: &Query,
+    overriding: Option<Overriding>,
+    catalog: &Catalog,
+    types: &[Option<ColumnType>],
+) -> Result<Prepared> {
+    if let SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) = asked.body.as_ref() {
+        return write::prepare(Statement::Query(Box::new(asked.clone())), overriding, catalog, types);
+    }
+    if let Some(prepared) = calls::prepare(asked, catalog, types)? {
+        return Ok(prepared);
     }
     if catalog::mentions(asked) {
         return catalog::prepare(asked, catalog, types);
+    }
+    if !asked.locks.is_empty() {
+        return write::lock::prepare(asked, catalog, types);
     }
     let mut parameters = Parameters::new(types);
     let planned = query::client(asked, catalog, &mut parameters)?;
@@ -101,14 +127,20 @@ fn shows_ours(cursor: &Cursor) -> bool {
     Cursor::new(cursor.text()).is_ok_and(|mut again| again.eat(&["SHOW"]) && show::ours(&mut again).is_some())
 }
 
+fn shows_dead_letters(cursor: &Cursor) -> bool {
+    Cursor::new(cursor.text()).is_ok_and(|mut again| again.eat(&["SHOW", "DEAD", "LETTERS"]))
+}
+
+fn columns_of(columns: &[(&str, ColumnType)]) -> Vec<ResultColumn> {
+    columns.iter().map(|(name, ty)| ResultColumn { name: (*name).to_string(), ty: ResultType::Column(*ty) }).collect()
+}
+
 fn engine_show(cursor: &mut Cursor) -> Result<Prepared> {
     cursor.eat(&["SHOW"]);
     let Some(shown) = show::ours(cursor) else { return Err(session::unknown(cursor)) };
     cursor.end()?;
-    let column =
-        |(name, ty): &(&str, ColumnType)| ResultColumn { name: (*name).to_string(), ty: ResultType::Column(*ty) };
     let work = if shown == Show::Jobs { Work::Jobs } else { Work::Engine };
-    Ok(answer(work, shown.columns().iter().map(column).collect()))
+    Ok(answer(work, columns_of(shown.columns())))
 }
 
 fn of_session(planned: Session) -> Prepared {

@@ -75,14 +75,9 @@ pub enum StateError {
     /// One probe found more rows than can be counted.
     #[error("a probe of arrangement {0} matches more than {max} rows: make the epochs smaller", max = u32::MAX)]
     TooManyMatches(ArrangementId),
-    /// A step of a checkpoint was made to fail by a test or a failpoint.
-    #[error("checkpoint stopped at step {step}: {reason}")]
-    Stopped {
-        /// The step's name.
-        step: &'static str,
-        /// What the failpoint said.
-        reason: String,
-    },
+    /// A step of a checkpoint was made to fail.
+    #[error("the checkpoint is not made: {0}")]
+    Stopped(#[from] fault::Fault),
 }
 
 impl StateError {

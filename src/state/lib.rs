@@ -16,6 +16,7 @@ mod error;
 mod ids;
 mod manifest;
 mod merge;
+mod overlay;
 mod scan;
 pub mod search;
 mod snapshot;
@@ -27,9 +28,12 @@ pub use arrangement::Arrangement;
 pub use counters::Counters;
 pub use error::StateError;
 pub use ids::{ArrangementId, Law};
+pub use overlay::Overlay;
 pub use scan::{Entries, Scan};
 pub use snapshot::{End, Matches, Snapshot};
-pub use store::{CheckpointStats, Restored, Step, Store, StoreStats};
+pub use store::{
+    CheckpointContent, CheckpointFiles, CheckpointStats, Checkpoints, Restored, Store, StoreStats, list_checkpoints,
+};
 
 #[cfg(test)]
 mod tests;

@@ -91,6 +91,11 @@ impl Snapshot {
         Self::new(id, law, Arc::new([]), Arc::default())
     }
 
+    /// Of the same arrangement, other batches.
+    pub(crate) fn with(&self, batches: Arc<[Arc<Batch>]>) -> Self {
+        Self::new(self.id, self.law, batches, Arc::clone(&self.counters))
+    }
+
     /// The arrangement's name.
     pub fn id(&self) -> ArrangementId {
         self.id

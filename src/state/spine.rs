@@ -29,12 +29,19 @@ enum Slot {
 #[derive(Debug)]
 pub(crate) struct Spine {
     law: Law,
+    /// Older batches lie below it that are not its own: its delete markers hide their rows, and are kept.
+    over: bool,
     slots: Vec<Slot>,
 }
 
 impl Spine {
     pub(crate) fn new(law: Law, batches: Vec<Arc<Batch>>) -> Self {
-        Self { law, slots: batches.into_iter().map(Slot::Whole).collect() }
+        Self { law, over: false, slots: batches.into_iter().map(Slot::Whole).collect() }
+    }
+
+    /// Of batches that lie over others.
+    pub(crate) fn over(law: Law, batches: Vec<Arc<Batch>>) -> Self {
+        Self { over: true, ..Self::new(law, batches) }
     }
 
     /// The batches, oldest first; of a merge in progress its inputs.
@@ -68,7 +75,7 @@ impl Spine {
     /// Puts a batch at the newest end, or merges it into the tail. Returns the entries consumed.
     fn push(&mut self, batch: Arc<Batch>) -> usize {
         match self.slots.last() {
-            None if self.law == Law::Replace => {
+            None if self.law == Law::Replace && !self.over => {
                 // It becomes the oldest: its markers hide nothing, and merging with nothing drops them.
                 let nothing = Arc::new(BatchBuilder::with_capacity(0, 0).finish());
                 self.merge_now(Merge::new(self.law, true, nothing, batch))
@@ -76,7 +83,7 @@ impl Spine {
             Some(Slot::Whole(tail)) if tail.len() + batch.len() <= TAIL => {
                 let tail = Arc::clone(tail);
                 self.slots.pop();
-                self.merge_now(Merge::new(self.law, self.slots.is_empty(), tail, batch))
+                self.merge_now(Merge::new(self.law, self.slots.is_empty() && !self.over, tail, batch))
             }
             _ => {
                 self.slots.push(Slot::Whole(batch));
@@ -106,7 +113,8 @@ impl Spine {
             at -= 1;
             let (Slot::Whole(older), Slot::Whole(newer)) = (&self.slots[at - 1], &self.slots[at]) else { continue };
             if older.len() < 2 * newer.len() {
-                let merge = Merge::new(self.law, at == 1, Arc::clone(older), Arc::clone(newer));
+                let oldest = at == 1 && !self.over;
+                let merge = Merge::new(self.law, oldest, Arc::clone(older), Arc::clone(newer));
                 self.slots[at - 1] = Slot::Merging(Box::new(merge));
                 self.slots.remove(at);
             }

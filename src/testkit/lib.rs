@@ -6,12 +6,14 @@ mod columns;
 mod generate;
 mod model;
 mod split;
+mod spoil;
 mod value;
 
 pub use columns::{column, delta, rows};
 pub use generate::{Change, Generator, rng};
 pub use model::Model;
 pub use split::{every_split, random_split};
+pub use spoil::{Choices, spoil};
 pub use value::Value;
 
 /// A row as values.

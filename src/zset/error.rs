@@ -29,6 +29,13 @@ pub mod sqlstate {
 pub struct RowOrigin {
     /// The table that the row entered by.
     pub table: String,
+    /// The record that brought it.
+    pub record: Option<RowRecord>,
+}
+
+/// A record of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowRecord {
     /// The topic.
     pub topic: String,
     /// The partition.
@@ -46,7 +53,7 @@ pub struct RowError {
     pub message: String,
     /// The row it happened on, printed, where it is known: `(id=3, amount=0)`.
     pub row: Option<String>,
-    /// The source record, where it is known.
+    /// Where the row came from, where it is known.
     pub origin: Option<Box<RowOrigin>>,
 }
 
@@ -70,13 +77,16 @@ impl fmt::Display for RowError {
         if let Some(row) = &self.row {
             write!(f, " on row {row}")?;
         }
-        if let Some(at) = &self.origin {
-            write!(
-                f,
-                " from table {}, topic {}, partition {}, offset {}",
-                at.table, at.topic, at.partition, at.offset
-            )?;
+        self.origin.as_ref().map_or(Ok(()), |origin| write!(f, "{origin}"))
+    }
+}
+
+impl fmt::Display for RowOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " from table {}", self.table)?;
+        match &self.record {
+            Some(at) => write!(f, ", topic {}, partition {}, offset {}", at.topic, at.partition, at.offset),
+            None => Ok(()),
         }
-        Ok(())
     }
 }

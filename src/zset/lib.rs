@@ -24,7 +24,7 @@ pub use consolidate::consolidate;
 pub use delta::{Delta, DeltaBuilder};
 pub use digest::Digest;
 pub use epoch::{Epoch, Generation, TimestampMs};
-pub use error::{RowError, RowOrigin, sqlstate};
+pub use error::{RowError, RowOrigin, RowRecord, sqlstate};
 pub use hash::{KEY_HASH_SEED, SHARDS, key_hash, shard_of};
 pub use position::{Offset, Partition, Range};
 pub use row::{ROW_FORMAT, RowBytes, RowCodec, canonical};

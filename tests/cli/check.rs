@@ -42,7 +42,7 @@ fn the_options_of_sinks_are_checked_and_no_password_is_shown() {
     let table = "CREATE TABLE t (id INT PRIMARY KEY) WITH (connector = 'log', topic = 't', envelope = 'upsert');\n";
     let to_postgres = |options: &str| format!("connector = 'postgres', {options}");
     for (options, why) in [
-        (to_postgres("url = 'postgres://u:geheim@h/d?sslmode=require', table = 't'"), "sslmode=require"),
+        (to_postgres("url = 'postgres://u:geheim@h/d?sslmode=always', table = 't'"), "sslmode=always"),
         (to_postgres("url = 'postgres://u:geheim@h:x/d', table = 't'"), "cannot be understood"),
         (to_postgres("url = 'postgres://u:geheim@h/d', table = 'a.b.c'"), "no name of a table"),
         (to_postgres("url = 'postgres://u:geheim@h/d', table = 't', password_env = 'P'"), "leave one out"),

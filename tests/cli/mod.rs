@@ -3,6 +3,7 @@
 mod check;
 mod codes;
 mod demo;
+mod disk;
 mod files;
 mod run;
 pub mod support;

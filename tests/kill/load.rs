@@ -1,4 +1,4 @@
-//! The load: customers and orders that are made, changed and deleted without pause. A write that fails because the
+//! The load: customers and orders that are made, changed and deleted, and events, without pause. A write that fails because the
 //! process was just killed may be in the topic or not: the topic alone says what was written.
 
 use std::collections::BTreeMap;
@@ -39,12 +39,11 @@ pub struct Load {
 type Line = (String, Option<String>);
 
 impl Load {
-    pub fn start(seed: u64, prefix: &str) -> Self {
+    pub fn start(seed: u64) -> Self {
         let (doors, new_doors) = channel();
         let gate = Arc::new(Gate::default());
         let mine = Arc::clone(&gate);
-        let prefix = prefix.to_string();
-        let thread = std::thread::spawn(move || Writer::new(seed, prefix).run(&new_doors, &mine));
+        let thread = std::thread::spawn(move || Writer::new(seed).run(&new_doors, &mine));
         Self { doors, gate, thread }
     }
 
@@ -71,15 +70,16 @@ impl Load {
 
 struct Writer {
     rng: ChaCha8Rng,
-    prefix: String,
     orders: BTreeMap<i32, (i32, i64)>,
     next_order: i32,
+    next_event: i64,
     written: u64,
 }
 
 impl Writer {
-    fn new(seed: u64, prefix: String) -> Self {
-        Self { rng: ChaCha8Rng::seed_from_u64(seed ^ 1), prefix, orders: BTreeMap::new(), next_order: 1, written: 0 }
+    fn new(seed: u64) -> Self {
+        let rng = ChaCha8Rng::seed_from_u64(seed ^ 1);
+        Self { rng, orders: BTreeMap::new(), next_order: 1, next_event: 1, written: 0 }
     }
 
     fn run(mut self, doors: &Receiver<Door>, gate: &Gate) -> u64 {
@@ -99,11 +99,9 @@ impl Writer {
                     continue;
                 }
             }
-            let customers = self.customers();
-            let orders = self.orders();
-            for (topic, lines) in [("customers", customers), ("orders", orders)] {
-                let topic = format!("{}{topic}", self.prefix);
-                if write(&door, &topic, &lines) {
+            let (customers, orders, events) = (self.customers(), self.orders(), self.events());
+            for (topic, lines) in [("customers", customers), ("orders", orders), ("events", events)] {
+                if write(&door, topic, &lines) {
                     self.written += lines.len() as u64;
                 }
             }
@@ -119,6 +117,14 @@ impl Writer {
                 (format!("{{\"id\":{id}}}"), (!gone).then(|| format!("{{\"id\":{id},\"region\":\"{region}\"}}")))
             })
             .collect()
+    }
+
+    fn events(&mut self) -> Vec<Line> {
+        let first = self.next_event;
+        self.next_event += 10;
+        let kinds = ["seen", "heard", "felt"];
+        let event = |n| format!("{{\"n\":{n},\"kind\":\"{}\"}}", kinds[n as usize / 7 % 3]);
+        (first..self.next_event).map(|n| (format!("{{\"n\":{n}}}"), Some(event(n)))).collect()
     }
 
     fn orders(&mut self) -> Vec<Line> {

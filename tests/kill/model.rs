@@ -1,12 +1,12 @@
-//! The judge: reads the source topics, computes the query by plain maps, and reads the sink topics record by record.
+//! The judge: reads the source topics, computes the queries by plain maps, and reads the sink topics record by record.
 
-use std::collections::{BTreeMap, HashSet};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
-use api::{Log, Record, TopicPartition};
-use schemas::{murmur2, partition};
+use api::{Log, Record};
 use serde_json::Value;
-use zset::Partition;
+
+use super::ledger::BOOKS;
+use super::topics::{Change, appended, key_of, latest, read, replayed};
 
 /// What the stream tables are to be: rows by key, both as JSON.
 pub struct Expected {
@@ -15,9 +15,9 @@ pub struct Expected {
 }
 
 /// Judges the sink topics of a pipeline against its source topics; answers what they came to.
-pub fn judge(log: &dyn Log, prefix: &str) -> Expected {
-    let customers = customers(&read(log, &format!("{prefix}customers")));
-    let orders = orders(&read(log, &format!("{prefix}orders")));
+pub fn judge(log: &dyn Log, acknowledged: &BTreeSet<i64>) -> Expected {
+    let customers = customers(&read(log, "customers"));
+    let orders = orders(&read(log, "orders"));
     let mut joined: BTreeMap<String, String> = BTreeMap::new();
     let mut totals: BTreeMap<String, (i64, i64)> = BTreeMap::new();
     for (id, (customer, amount)) in &orders {
@@ -36,79 +36,65 @@ pub fn judge(log: &dyn Log, prefix: &str) -> Expected {
         })
         .collect();
     assert!(!joined.is_empty(), "the load made rows");
-    assert_eq!(replayed(log, &format!("{prefix}joined")), joined, "the join, from its sink topic");
-    assert_eq!(replayed(log, &format!("{prefix}totals")), totals, "the aggregate, from its sink topic");
+    let of_join = replayed(log, "joined", &["id", "amount", "customer_id", "region"]);
+    assert_eq!(rows(&of_join), joined, "the join, from its sink topic");
+    let of_totals = replayed(log, "totals", &["region", "orders", "total"]);
+    assert_eq!(rows(&of_totals), totals, "the aggregate, from its sink topic");
+    // Two sinks of one table say the same, change by change: what one had lost or doubled the other would not have.
+    assert_eq!(latest(log, "latest"), of_join, "the changes of the join, from two topics");
+    let events = read(log, "events");
+    let thirds = events.iter().map(value).filter(|event| event["n"].as_i64().expect("a number") % 3 == 0);
+    let thirds: BTreeMap<String, u64> = thirds.map(|event| (event.to_string(), 1)).collect();
+    assert_eq!(appended(log, "thirds"), thirds, "the events, from their sink topic");
+    judge_ledger(log, acknowledged);
     Expected { joined, totals }
 }
 
-/// What a debezium-envelope topic says, record by record: every `before` is what was there, every key is in one partition,
-/// every delete has its tombstone, and no epoch says two things of a key.
-fn replayed(log: &dyn Log, topic: &str) -> BTreeMap<String, String> {
-    let mut rows: BTreeMap<String, String> = BTreeMap::new();
-    let mut epochs: HashSet<(String, u64)> = HashSet::new();
-    let mut tombstone_due: Option<String> = None;
-    let partitions = log.topic(topic).expect("the log answers").expect("the topic exists").partitions;
-    let records = read(log, topic);
-    for record in &records {
-        let key = text(record.key.as_ref());
-        let of_key = partition(murmur2(key.as_bytes()) as u32, partitions) as i32;
-        assert_eq!(record.at.partition, Partition(of_key), "{topic}: partition of {key}");
-        let Some(value) = &record.value else {
-            assert_eq!(tombstone_due.take().as_deref(), Some(key.as_str()), "{topic}: a tombstone follows its delete");
-            continue;
-        };
-        assert_eq!(tombstone_due, None, "{topic}: a delete is followed by its tombstone");
-        let event: Value = serde_json::from_slice(value).expect("an event is JSON");
-        let epoch = event["source"]["epoch"].as_u64().expect("an epoch");
-        let what = format!("{topic} partition {} offset {}: {event}", record.at.partition, record.offset);
-        assert!(epochs.insert((key.clone(), epoch)), "one change per key and epoch: {what}");
-        let (before, after) = (row(&event["before"]), row(&event["after"]));
-        match event["op"].as_str() {
-            Some("c" | "r") => assert!(before.is_none() && after.is_some(), "{what}"),
-            Some("u") => assert!(before.is_some() && after.is_some(), "{what}"),
-            Some("d") => {
-                assert!(before.is_some() && after.is_none(), "{what}");
-                tombstone_due = Some(key.clone());
-            }
-            other => panic!("op {other:?}: {what}"),
-        }
-        assert_eq!(rows.get(&key), before.as_ref(), "before is what was there: {what}");
-        match after {
-            Some(after) => rows.insert(key, after),
-            None => rows.remove(&key),
-        };
+/// What a topic's changes come to.
+fn rows(changes: &BTreeMap<String, Vec<Change>>) -> BTreeMap<String, String> {
+    changes.iter().filter_map(|(key, changes)| Some((key.clone(), changes.last()?.clone()?))).collect()
+}
+
+/// Every pair that was acknowledged is there, no pair is there by half, and no epoch saw half of one.
+fn judge_ledger(log: &dyn Log, acknowledged: &BTreeSet<i64>) {
+    let mut amounts: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+    for record in read(log, "ledger") {
+        let row = value(&record);
+        let number = |name: &str| row[name].as_i64().expect("a number");
+        let before = amounts.insert(number("id"), (number("book"), number("amount")));
+        assert_eq!(before, None, "a row is written once: {row}");
     }
-    assert_eq!(tombstone_due, None, "{topic}: a delete is followed by its tombstone");
-    println!("{topic}: {} records, {} rows", records.len(), rows.len());
-    rows
-}
-
-fn row(value: &Value) -> Option<String> {
-    (!value.is_null()).then(|| ordered(value))
-}
-
-/// The row with its fields in declared order, which is the order of the names here.
-fn ordered(row: &Value) -> String {
-    let names: &[&str] = if row.get("amount").is_some() {
-        &["id", "amount", "customer_id", "region"]
-    } else {
-        &["region", "orders", "total"]
-    };
-    let fields: Vec<String> = names.iter().map(|name| format!("\"{name}\":{}", row[*name])).collect();
-    format!("{{{}}}", fields.join(","))
+    let mut books: BTreeMap<String, u64> = BTreeMap::new();
+    for (id, (book, amount)) in &amounts {
+        let partner = if id % 2 == 0 { id + 1 } else { id - 1 };
+        assert_eq!(amounts.get(&partner), Some(&(*book, -amount)), "the pair of {id}");
+        *books.entry(format!("{{\"book\":{book}}}")).or_default() += 1;
+    }
+    for id in acknowledged {
+        assert!(amounts.contains_key(id), "the pair {id} was acknowledged and is not there");
+    }
+    let changes = replayed(log, "books", &["book", "entries", "total"]);
+    for (key, change) in changes.iter().flat_map(|(key, changes)| changes.iter().map(move |change| (key, change))) {
+        let row: Value = serde_json::from_str(change.as_deref().expect("no row of a ledger goes")).expect("JSON");
+        assert_eq!(row["total"], "0", "every epoch has whole pairs: {key} {row}");
+    }
+    let counted = rows(&changes).into_iter().map(|(key, row)| {
+        let row: Value = serde_json::from_str(&row).expect("JSON");
+        (key, row["entries"].as_u64().expect("a number"))
+    });
+    assert_eq!(counted.collect::<BTreeMap<_, _>>(), books, "the books");
+    assert!(books.len() as i64 <= BOOKS);
+    println!("ledger: {} rows, {} pairs acknowledged", amounts.len(), acknowledged.len());
 }
 
 fn customers(records: &[Record]) -> BTreeMap<i64, String> {
     let mut all = BTreeMap::new();
     for record in records {
-        let key: Value = serde_json::from_slice(record.key.as_ref().expect("a key")).expect("JSON");
+        let key: Value = serde_json::from_str(&key_of(record)).expect("JSON");
         let id = key["id"].as_i64().expect("an id");
         match &record.value {
             None => all.remove(&id),
-            Some(value) => {
-                let value: Value = serde_json::from_slice(value).expect("JSON");
-                all.insert(id, value["region"].as_str().expect("a region").to_string())
-            }
+            Some(_) => all.insert(id, value(record)["region"].as_str().expect("a region").to_string()),
         };
     }
     all
@@ -116,9 +102,8 @@ fn customers(records: &[Record]) -> BTreeMap<i64, String> {
 
 fn orders(records: &[Record]) -> BTreeMap<i64, (i64, i64)> {
     let mut all = BTreeMap::new();
-    for record in records {
-        let Some(value) = &record.value else { continue };
-        let event: Value = serde_json::from_slice(value).expect("JSON");
+    for record in records.iter().filter(|record| record.value.is_some()) {
+        let event = value(record);
         if event["op"] == "d" {
             all.remove(&event["before"]["id"].as_i64().expect("an id"));
         } else {
@@ -130,23 +115,6 @@ fn orders(records: &[Record]) -> BTreeMap<i64, (i64, i64)> {
     all
 }
 
-fn text(bytes: Option<&bytes::Bytes>) -> String {
-    String::from_utf8(bytes.expect("a key").to_vec()).expect("UTF-8")
-}
-
-/// All records of a topic, partition by partition, committed ones only.
-fn read(log: &dyn Log, topic: &str) -> Vec<Record> {
-    let info = log.topic(topic).expect("the log answers").expect("the topic exists");
-    let mut reader = log.reader(&Default::default()).expect("a reader");
-    let mut records = Vec::new();
-    for number in 0..info.partitions {
-        let at = TopicPartition { topic: topic.into(), partition: Partition(number as i32) };
-        let low = log.bounds(&at).expect("the log answers").low;
-        reader.assign(&at, low).expect("the partition can be read");
-        while !reader.at_end(&at).expect("the log answers") {
-            records.extend(reader.poll(10_000, Duration::from_millis(100)).expect("the log answers"));
-        }
-        reader.unassign(&at).expect("the log answers");
-    }
-    records
+fn value(record: &Record) -> Value {
+    serde_json::from_slice(record.value.as_ref().expect("a value")).expect("JSON")
 }

@@ -1,6 +1,8 @@
 //! The PostgreSQL protocol as users meet it: psql, four drivers, and a client that speaks the protocol's messages itself.
 
 mod batches;
+mod constraints;
+mod copy;
 mod drivers;
 mod messages;
 mod raw;
@@ -8,6 +10,7 @@ mod shell;
 mod starting;
 mod terminal;
 mod tokio_postgres;
+mod transactions;
 mod types;
 mod writes;
 

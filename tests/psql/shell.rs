@@ -76,28 +76,22 @@ fn errors_show_where_they_are() {
 }
 
 #[test]
-fn transactions_are_refused_and_their_ends_are_not() {
-    let dir = tempfile::tempdir().unwrap();
-    let running = start(dir.path());
-    let (out, said) =
-        psql(&running, "\\set VERBOSITY verbose\nBEGIN;\nSTART TRANSACTION;\nCOMMIT;\nROLLBACK;\nSELECT 1;");
-    assert_eq!(out, "COMMIT\nROLLBACK\n1\n");
-    assert_eq!(said.matches("ERROR:  0A000: ").count(), 2, "{said}");
-    assert!(said.contains("HINT:  Use autocommit"), "{said}");
-    assert_eq!(said.matches("WARNING:  25P01: there is no transaction in progress").count(), 2, "{said}");
-}
-
-#[test]
-fn copy_is_refused() {
+fn blocks_begin_and_end() {
     let dir = tempfile::tempdir().unwrap();
     let running = start(dir.path());
     let (out, said) = psql(
         &running,
-        "CREATE TABLE t (a integer);\n\\copy t FROM '/dev/null'\nCOPY t TO STDOUT;\nSELECT 'still here';",
+        "\\set VERBOSITY verbose\nCREATE TABLE t (a integer);\n\\set AUTOCOMMIT off\nINSERT INTO t VALUES (1);\nROLLBACK;
+         INSERT INTO t VALUES (2);\nBEGIN;\nCOMMIT;\n\\set AUTOCOMMIT on\nROLLBACK;
+         \\set ON_ERROR_ROLLBACK on\nBEGIN;\nSELECT nix;\nINSERT INTO t VALUES (3);\nCREATE TABLE u (a integer);\nCOMMIT;
+         SELECT sum(a) FROM t;",
     );
-    assert_eq!(out, "CREATE TABLE\nstill here\n");
-    assert_eq!(said.matches("ERROR:  ").count(), 2, "{said}");
-    assert!(said.contains("COPY"), "{said}");
+    let tags =
+        "CREATE TABLE\nINSERT 0 1\nROLLBACK\nINSERT 0 1\nBEGIN\nCOMMIT\nROLLBACK\nBEGIN\nINSERT 0 1\nCOMMIT\n5\n";
+    assert_eq!(out, tags, "{said}");
+    assert_eq!(said.matches("WARNING:  25001: there is already a transaction in progress").count(), 1, "{said}");
+    assert_eq!(said.matches("WARNING:  25P01: there is no transaction in progress").count(), 1, "{said}");
+    assert!(said.contains("ERROR:  25001: CREATE TABLE cannot run inside a transaction block"), "{said}");
 }
 
 #[test]

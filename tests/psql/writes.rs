@@ -92,3 +92,40 @@ fn errors_of_writes_have_their_codes() {
     }
     assert_eq!(client.query_one("SELECT count(*) FROM t", &[]).unwrap().get::<_, i64>(0), 0);
 }
+
+/// A counter that nobody has made: a hundred clients upsert it, and none of it is lost. What was first inserts it, however many
+/// meant to.
+#[test]
+fn a_hundred_clients_upsert_one_counter() {
+    const EACH: i64 = 3;
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path());
+    connect(&running)
+        .batch_execute(
+            "CREATE TABLE t (name text PRIMARY KEY, n bigint, email text UNIQUE); CREATE STREAM TABLE v AS SELECT sum(n) AS n FROM t",
+        )
+        .unwrap();
+    let clients: Vec<_> = (0..99).map(|_| connect(&running)).collect();
+    std::thread::scope(|scope| {
+        for (number, mut client) in clients.into_iter().enumerate() {
+            scope.spawn(move || {
+                for turn in 0..EACH {
+                    let sql = match number % 2 {
+                        0 => "INSERT INTO t VALUES ('c', 1) ON CONFLICT (name) DO UPDATE SET n = t.n + excluded.n RETURNING n",
+                        _ => {
+                            "INSERT INTO t VALUES ('e', 1, 'e') ON CONFLICT (email) DO UPDATE SET n = t.n + excluded.n RETURNING n"
+                        }
+                    };
+                    let n: i64 = client.query_one(sql, &[]).unwrap().get(0);
+                    assert!(n > turn, "{n} in turn {turn}");
+                    client.execute("INSERT INTO t VALUES ('once', 1) ON CONFLICT DO NOTHING", &[]).unwrap();
+                }
+            });
+        }
+    });
+    let mut client = connect(&running);
+    let rows = client.query("SELECT name, n FROM t ORDER BY name", &[]).unwrap();
+    let rows: Vec<(String, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(rows, [("c".into(), 50 * EACH), ("e".into(), 49 * EACH), ("once".into(), 1)]);
+    assert_eq!(client.query_one("SELECT n::bigint FROM v", &[]).unwrap().get::<_, i64>(0), 99 * EACH + 1);
+}

@@ -16,14 +16,14 @@ use crate::support::process::Process;
 /// Longer than a start takes.
 const START_MAX: Duration = Duration::from_secs(60);
 
-struct Case {
-    rng: ChaCha8Rng,
+pub(super) struct Case {
+    pub(super) rng: ChaCha8Rng,
     seed: u64,
-    ours: Database,
-    judge: Database,
-    tables: Vec<Table>,
+    pub(super) ours: Database,
+    pub(super) judge: Database,
+    pub(super) tables: Vec<Table>,
     streams: Vec<String>,
-    script: Vec<String>,
+    pub(super) script: Vec<String>,
 }
 
 /// Runs a case.
@@ -48,7 +48,7 @@ pub fn run(seed: u64) {
     case.make_streams();
     for _ in 0..case.rng.random_range(3..6) {
         for _ in 0..case.rng.random_range(4..25) {
-            case.change();
+            if case.rng.random_bool(0.15) { case.block() } else { case.change() }
         }
         case.compare();
         case.queries();
@@ -82,7 +82,7 @@ fn start(dir: &Path) -> (Process, Database) {
 }
 
 impl Case {
-    fn fail(&self, what: &str) -> ! {
+    pub(super) fn fail(&self, what: &str) -> ! {
         panic!("session seed {}: {what}\n{};", self.seed, self.script.join(";\n"))
     }
 
@@ -127,33 +127,35 @@ impl Case {
         self.script.push(sql.clone());
         self.judge.must("BEGIN");
         let mut theirs = self.judge.run(&sql);
-        if matches!(theirs, Answer::Done { .. }) {
-            for stream in &self.streams {
-                if let failed @ Answer::Failed { .. } = self.judge.run(&format!("SELECT * FROM {stream}")) {
-                    theirs = failed;
-                    break;
-                }
-            }
+        if matches!(theirs, Answer::Done { .. })
+            && let Some(failed) = self.broken_stream()
+        {
+            theirs = failed;
         }
         self.judge.must(if matches!(theirs, Answer::Done { .. }) { "COMMIT" } else { "ROLLBACK" });
         let ours = self.ours.run(&sql);
-        let same = match (&ours, &theirs) {
-            (Answer::Done { rows, count }, Answer::Done { rows: their_rows, count: their_count }) => {
-                count == their_count && sorted(&numbers(rows)) == sorted(&numbers(their_rows))
-            }
-            (Answer::Failed { code, .. }, Answer::Failed { code: theirs, .. }) => {
-                code == theirs || (!single && code[..2] == theirs[..2])
-            }
-            _ => false,
-        };
-        if !same {
+        if !same(&ours, &theirs, single) {
             self.fail(&format!("Millstream: {ours:?}\nPostgreSQL: {theirs:?}"));
         }
     }
 
+    /// Why a stream table would fail on what is in the judge's tables now, if one would.
+    pub(super) fn broken_stream(&mut self) -> Option<Answer> {
+        let mut answers = self.streams.iter().map(|stream| self.judge.run(&format!("SELECT * FROM {stream}")));
+        answers.find(|answer| matches!(answer, Answer::Failed { .. }))
+    }
+
+    /// Every table, as a multiset.
+    pub(super) fn compare_tables(&mut self) {
+        self.compare_all(self.tables.iter().map(|table| table.name.clone()).collect());
+    }
+
     /// Every relation, as a multiset.
     fn compare(&mut self) {
-        let names: Vec<String> = self.tables.iter().map(|t| t.name.clone()).chain(self.streams.clone()).collect();
+        self.compare_all(self.tables.iter().map(|table| table.name.clone()).chain(self.streams.clone()).collect());
+    }
+
+    fn compare_all(&mut self, names: Vec<String>) {
         for name in names {
             let query = format!("SELECT * FROM {name}");
             let (ours, theirs) = (self.ours.must(&query), self.judge.must(&query));
@@ -198,6 +200,19 @@ impl Case {
                 self.fail(&format!("{sql}\nMillstream: {ours:?}\nPostgreSQL: {theirs:?}"));
             }
         }
+    }
+}
+
+/// Whether two answers are the same. Of a statement of several rows, either database may meet another broken one first.
+pub(super) fn same(ours: &Answer, theirs: &Answer, single: bool) -> bool {
+    match (ours, theirs) {
+        (Answer::Done { rows, count }, Answer::Done { rows: their_rows, count: their_count }) => {
+            count == their_count && sorted(&numbers(rows)) == sorted(&numbers(their_rows))
+        }
+        (Answer::Failed { code, .. }, Answer::Failed { code: theirs, .. }) => {
+            code == theirs || (!single && code[..2] == theirs[..2])
+        }
+        _ => false,
     }
 }
 

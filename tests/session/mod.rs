@@ -4,6 +4,7 @@
 //! `SESSION_SEED=n` runs one case again, `SESSION_SECONDS=n` runs new cases for so long (a case's seed is printed before it
 //! starts). A failing seed becomes a named test below.
 
+mod block;
 mod case;
 mod change;
 mod database;

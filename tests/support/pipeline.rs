@@ -46,10 +46,12 @@ pub fn parts(log: Arc<dyn Log>) -> Parts {
     };
     Parts {
         log,
-        connectors: Arc::new(Beside),
+        connectors: Arc::new(Beside::default()),
         planner: Arc::new(sql::SqlPlanner::new()),
         clock: Arc::new(now),
+        scheduler: Arc::new(runtime::Threads),
         random_id: Arc::new(|| uuid::Uuid::new_v4().to_string()),
+        faults: Default::default(),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A running `millstream run`, killed when it goes out of scope.
 pub struct Process {
@@ -15,9 +15,17 @@ pub struct Process {
 impl Process {
     /// Starts `millstream` with arguments; its standard error goes to a file, appended.
     pub fn start(arguments: &[&str], log: &Path) -> Self {
+        Self::start_with(arguments, log, "")
+    }
+
+    /// The same, with failpoints; none if the text is empty.
+    pub fn start_with(arguments: &[&str], log: &Path, failpoints: &str) -> Self {
+        // Long runs by hand are not to notice that the binary is built anew.
+        let binary = std::env::var("MILLSTREAM_TEST_BINARY").unwrap_or(env!("CARGO_BIN_EXE_millstream").to_string());
         let errors = std::fs::File::options().create(true).append(true).open(log).expect("a log file can be made");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_millstream"))
+        let mut child = Command::new(binary)
             .args(arguments)
+            .env("MILLSTREAM_FAILPOINTS", failpoints)
             .env_remove("MILLSTREAM_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -66,10 +74,26 @@ impl Process {
 
     /// Asks it to end (SIGTERM) and waits; its exit code.
     pub fn terminate(&mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill is there");
-        assert!(sent.success(), "the signal is sent");
+        self.signal("TERM");
         self.child.wait().expect("it ends").code()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().expect("kill is there");
+        assert!(sent.success(), "the signal is sent");
+    }
+
+    /// How it ended, if it has by then.
+    pub fn ended_by(&mut self, deadline: Instant) -> Option<ExitStatus> {
+        loop {
+            let ended = self.child.try_wait().expect("it can be asked");
+            if ended.is_some() || Instant::now() >= deadline {
+                return ended;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

@@ -79,7 +79,10 @@ fn upsert_keys_of_several_columns() {
     rows.feed(&[(Some("5"), None)]);
     assert_eq!(
         rows.reasons(),
-        ["a tombstone (a null value) deletes by its key, and this key is no object with \"v\", \"id\""]
+        [
+            "a tombstone (a null value) deletes by its key, and this key is no JSON object with the columns of the PRIMARY KEY; it \
+          must hold \"v\", \"id\""
+        ]
     );
 }
 
@@ -157,10 +160,13 @@ fn what_is_no_object_is_a_dead_letter() {
         ("12", "the value is a number; a JSON object was expected"),
         ("true", "the value is a boolean; a JSON object was expected"),
         ("hello", "the value is not JSON: it begins with hello"),
-        ("{\"id\":1", "the value is not JSON: EOF while parsing an object at line 1 column 7"),
-        ("{\"id\":1}{\"id\":2}", "the value is not JSON: trailing characters at line 1 column 9"),
-        ("{\"id\":01}", "the value is not JSON: invalid number at line 1 column 8"),
-        ("{\"id\":NaN}", "the value is not JSON: expected value at line 1 column 7"),
+        ("{\"id\":1", "the value is not JSON: it ends too early, after 7 bytes"),
+        (
+            "{\"id\":1}{\"id\":2}",
+            "the value is not JSON: there is more behind its end at byte 8, where it says {\"id\":2}",
+        ),
+        ("{\"id\":01}", "the value is not JSON: invalid number at byte 7, where it says 1}"),
+        ("{\"id\":NaN}", "the value is not JSON: a value was expected at byte 6, where it says NaN}"),
     ] {
         for envelope in [Append, Upsert, Debezium] {
             refuses(envelope, &["id"], (Some("{\"id\":1}"), Some(value)), reason);

@@ -1,7 +1,10 @@
 //! Tests of the schemas crate from outside: real Debezium events, the rules of the interface, round trips.
 
+mod bad_input;
 mod debezium;
+mod drift;
 mod envelopes;
+mod fuzz;
 mod include;
 mod model;
 mod modes;

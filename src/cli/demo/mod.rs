@@ -96,7 +96,16 @@ fn settings(data: PathBuf) -> Settings {
     let on = |ports: std::ops::Range<u16>| ports.map(|port| format!("127.0.0.1:{port}")).collect();
     let http_listen = on(PORTS);
     let pg = PgSettings { listen: on(PG_PORTS), ..PgSettings::default() };
-    Settings { data, kafka: None, kafka_properties: Default::default(), http_listen, pg, engine }
+    Settings {
+        data,
+        kafka: None,
+        kafka_properties: Default::default(),
+        http_listen,
+        pg,
+        tls: None,
+        engine,
+        faults: Default::default(),
+    }
 }
 
 /// Lets the generator write and shows what becomes of it, until it is to stop; then compares.

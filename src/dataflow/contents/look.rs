@@ -1,10 +1,10 @@
 //! Looking at rows before they are changed: whether they are there, and whether their keys are taken.
 
 use arrow::array::RecordBatch;
-use state::StateError;
+use state::{Snapshot, StateError};
 use zset::{RowBytes, canonical};
 
-use super::Contents;
+use super::{Contents, ContentsReader};
 use crate::rows::batch;
 
 /// What is there of some rows, with what is staged.
@@ -22,14 +22,14 @@ pub struct Looked {
     pub taken: Vec<bool>,
 }
 
-impl Contents {
-    /// Looks at rows of the table's columns.
-    pub fn look(&self, rows: &RecordBatch) -> Result<Looked, StateError> {
+impl ContentsReader {
+    /// Looks at rows of the table's columns in a snapshot of it.
+    pub fn look(&self, snapshot: &Snapshot, rows: &RecordBatch) -> Result<Looked, StateError> {
         let columns = rows.columns().iter().map(canonical).collect();
         let batch = batch(self.codec.schema(), columns, rows.num_rows()).expect("rows of the table's type");
         let rows = self.codec.encode_batch(&batch);
         let keys = self.keys(&batch);
-        let found = self.arrangement.staged().probe(&keys)?;
+        let found = snapshot.probe(&keys)?;
         let copies = |row: usize| {
             let same = found.range(row).filter(|&place| found.rows.row(place) == rows.row(row));
             same.map(|place| found.weights[place]).sum()
@@ -37,6 +37,13 @@ impl Contents {
         let copies = (0..rows.len()).map(copies).collect();
         let taken = (0..rows.len()).map(|row| !found.is_absent(row)).collect();
         Ok(Looked { batch, rows, keys, copies, taken })
+    }
+}
+
+impl Contents {
+    /// Looks at rows of the table's columns.
+    pub fn look(&self, rows: &RecordBatch) -> Result<Looked, StateError> {
+        self.reader().look(&self.staged(), rows)
     }
 
     /// The bytes of rows and of their keys.
@@ -51,6 +58,7 @@ impl Contents {
             state::Law::Replace => self.arrangement.stage_replace(&keys, &bytes, &vec![true; bytes.len()]),
             state::Law::Add => self.arrangement.stage(&keys, &bytes, rows.weights().values()),
         }
+        self.stage_indexes(rows);
         self.rows_staged += rows.weights().values().iter().sum::<i64>();
     }
 }

@@ -4,14 +4,17 @@
 //! of the key columns (keyless: of the whole row). Source tables are changed by [`Changes`], whose meaning only the stored
 //! rows can tell: [`Contents::apply_changes`] gives the exact delta. Stream tables are changed by the delta their flow gives.
 
+mod difference;
 mod keyed;
 mod keyless;
 mod look;
 mod pass;
 mod read;
+mod unique;
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use plan::{TableDef, TableKind};
 use state::{Arrangement, ArrangementId, Law, Snapshot, StateError};
 use zset::{Changes, Delta, RowBytes, RowCodec, RowType, canonical};
@@ -21,6 +24,8 @@ use crate::rows::{batch, net};
 pub use look::Looked;
 pub use pass::{Passed, pass_on};
 pub use read::ContentsReader;
+use unique::Index;
+pub use unique::{UniqueKeys, UniqueRows, unique_id, violated};
 
 /// The arrangement of a table's contents.
 pub fn contents_id(table: plan::TableId) -> ArrangementId {
@@ -33,8 +38,10 @@ pub struct Contents {
     arrangement: Arrangement,
     key: Vec<usize>,
     /// Of the key columns; keyless: of all.
-    key_codec: RowCodec,
+    key_codec: Arc<RowCodec>,
     codec: Arc<RowCodec>,
+    /// Those of the UNIQUE constraints, in their order.
+    indexes: Vec<Index>,
     /// The sum of the committed weights.
     rows: i64,
     /// What the staged changes add to it.
@@ -78,16 +85,27 @@ impl Contents {
         Ok(Self::with_rows(def, arrangement, rows))
     }
 
-    /// As [`Contents::new`], with the number of rows known.
+    /// As [`Contents::new`], with the number of rows known. The indexes are empty.
     pub fn with_rows(def: &TableDef, arrangement: Arrangement, rows: i64) -> Self {
         assert_eq!(arrangement.law(), Self::law(def), "the contents of table {} under their law", def.name);
         let columns = match def.key.as_slice() {
             [] => def.columns.clone(),
             key => RowType(key.iter().map(|&at| def.columns.0[at].clone()).collect()),
         };
-        let key_codec = RowCodec::new(columns.schema());
+        let key_codec = Arc::new(RowCodec::new(columns.schema()));
         let codec = Arc::new(RowCodec::new(def.columns.schema()));
-        Self { arrangement, key: def.key.clone(), key_codec, codec, rows, rows_staged: 0 }
+        let indexes = Index::all(def, &mut Arrangement::new);
+        Self { arrangement, key: def.key.clone(), key_codec, codec, indexes, rows, rows_staged: 0 }
+    }
+
+    /// With its indexes over their arrangements.
+    pub fn with_indexes(
+        mut self,
+        def: &TableDef,
+        arrangement: &mut dyn FnMut(ArrangementId, Law) -> Arrangement,
+    ) -> Self {
+        self.indexes = Index::all(def, arrangement);
+        self
     }
 
     /// The number of committed rows.
@@ -112,7 +130,7 @@ impl Contents {
 
     /// What reads snapshots of this table, on any thread.
     pub fn reader(&self) -> ContentsReader {
-        ContentsReader::new(Arc::clone(&self.codec))
+        ContentsReader::new(Arc::clone(&self.codec), self.key.as_slice().into(), Arc::clone(&self.key_codec))
     }
 
     /// The rows of a snapshot of this table.
@@ -130,6 +148,7 @@ impl Contents {
             Law::Add => self.apply_keyless(changes, &rows)?,
         };
         let Resolved { delta, unresolved, missing_retractions } = resolved;
+        self.stage_indexes(&delta);
         self.rows_staged += delta.weights().values().iter().sum::<i64>();
         Ok(Applied { delta, unresolved, missing_retractions })
     }
@@ -164,20 +183,54 @@ impl Contents {
     /// What was staged holds.
     pub fn commit(&mut self) {
         self.arrangement.commit();
+        self.indexes.iter_mut().for_each(|index| index.arrangement.commit());
         self.rows += std::mem::take(&mut self.rows_staged);
     }
 
     /// What was staged vanishes.
     pub fn discard(&mut self) {
         self.arrangement.discard();
+        self.indexes.iter_mut().for_each(|index| index.arrangement.discard());
         self.rows_staged = 0;
     }
 
-    /// The key bytes of every row.
-    fn keys(&self, rows: &arrow::array::RecordBatch) -> RowBytes {
-        if self.key.is_empty() {
-            return self.codec.encode_batch(rows);
+    /// The arrangements of the indexes.
+    pub fn index_arrangements(&self) -> impl Iterator<Item = &Arrangement> {
+        self.indexes.iter().map(|index| &index.arrangement)
+    }
+
+    /// The committed indexes, for readers.
+    pub fn uniques(&self) -> Vec<UniqueRows> {
+        self.indexes.iter().map(Index::rows).collect()
+    }
+
+    /// The first of the rows that come whose values in the columns of a UNIQUE constraint another row has, once the rows that
+    /// go are gone; and the constraint's place.
+    pub fn violated(&self, gone: &RecordBatch, come: &RecordBatch) -> Result<Option<(usize, usize)>, StateError> {
+        unique::violated(self.indexes.iter().map(Index::staged), gone, come)
+    }
+
+    /// A constraint, by its place, that the staged rows break, and values that two of them have.
+    pub fn duplicate(&self) -> Result<Option<(usize, RecordBatch)>, StateError> {
+        for (at, index) in self.indexes.iter().enumerate() {
+            if let Some(values) = index.duplicate()? {
+                return Ok(Some((at, values)));
+            }
         }
-        self.key_codec.encode(&self.key.iter().map(|&at| Arc::clone(rows.column(at))).collect::<Vec<_>>())
+        Ok(None)
+    }
+
+    fn stage_indexes(&mut self, delta: &Delta) {
+        if self.indexes.is_empty() || delta.is_empty() {
+            return;
+        }
+        let keys = self.keys(delta.batch());
+        let weights = delta.weights().values();
+        self.indexes.iter_mut().for_each(|index| index.stage(delta.batch(), &keys, weights));
+    }
+
+    /// The key bytes of every row.
+    fn keys(&self, rows: &RecordBatch) -> RowBytes {
+        self.reader().keys(rows)
     }
 }

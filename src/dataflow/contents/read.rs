@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use state::{Snapshot, StateError};
 use zset::{Delta, RowBytes, RowCodec};
@@ -12,12 +13,28 @@ pub(super) const CHUNK_ROWS: usize = 8192;
 /// Reads snapshots of one table. It may be cloned and sent to any thread.
 #[derive(Debug, Clone)]
 pub struct ContentsReader {
-    codec: Arc<RowCodec>,
+    pub(super) codec: Arc<RowCodec>,
+    /// The places of the key columns; none: the whole row.
+    key: Arc<[usize]>,
+    key_codec: Arc<RowCodec>,
 }
 
 impl ContentsReader {
-    pub(super) fn new(codec: Arc<RowCodec>) -> Self {
-        Self { codec }
+    pub(super) fn new(codec: Arc<RowCodec>, key: Arc<[usize]>, key_codec: Arc<RowCodec>) -> Self {
+        Self { codec, key, key_codec }
+    }
+
+    /// The bytes of the keys of rows.
+    pub fn keys(&self, rows: &RecordBatch) -> RowBytes {
+        if self.key.is_empty() {
+            return self.codec.encode_batch(rows);
+        }
+        self.key_codec.encode(&self.key.iter().map(|&at| Arc::clone(rows.column(at))).collect::<Vec<_>>())
+    }
+
+    /// Rows of their bytes.
+    pub fn rows<'a>(&self, bytes: impl IntoIterator<Item = &'a [u8]>) -> RecordBatch {
+        self.codec.decode_batch(bytes)
     }
 
     /// The columns.

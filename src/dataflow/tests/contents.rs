@@ -165,6 +165,7 @@ fn contents_of_a_stream_table_follow_its_deltas() {
             input_positions: vec![],
             fingerprint: 0,
             append_only: false,
+            max_consecutive_errors: 0,
         });
         for seed in 0..40 {
             let rng = &mut testkit::rng(seed);

@@ -5,6 +5,7 @@
 mod build;
 mod contents;
 mod contents_hard;
+mod contents_unique;
 mod counting;
 mod failures;
 mod hard_aggregates;

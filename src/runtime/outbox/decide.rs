@@ -25,8 +25,14 @@ pub(crate) enum Decision {
     Refuse(String),
 }
 
-/// Decides about a job: all changes behind `confirmed` up to `mark`, for a target that is at `there`.
-pub(crate) fn decide(mine: &Mine, there: Option<&Progress>, confirmed: Option<Epoch>, mark: Epoch) -> Decision {
+/// Decides about a job: all changes behind `confirmed` up to `mark`, for a target that is at `there`. `tried` is the newest
+/// mark that this start has tried to apply, whatever became of it.
+pub(crate) fn decide(
+    mine: &Mine,
+    there: Option<&Progress>,
+    (confirmed, tried): (Option<Epoch>, Option<Epoch>),
+    mark: Epoch,
+) -> Decision {
     let Mine { pipeline, sink, .. } = mine;
     let again =
         format!("DROP SINK {sink}, empty its table in the target, and CREATE it again, which fills it from the start");
@@ -53,7 +59,9 @@ pub(crate) fn decide(mine: &Mine, there: Option<&Progress>, confirmed: Option<Ep
             there.generation.0, mine.generation.0
         ));
     }
-    if there.generation < mine.generation && there.epoch > mine.start {
+    // Two starts from one backup have one generation: what this one has not tried is not its own.
+    let own = tried.filter(|_| there.generation == mine.generation);
+    if there.epoch > own.map_or(mine.start, |tried| tried.max(mine.start)) {
         return Decision::Refuse(format!(
             "the target is at epoch {}, ahead of pipeline \"{pipeline}\", which started at epoch {}: was the data folder \
              restored from a backup? {again}",
@@ -87,32 +95,40 @@ mod tests {
         let there = |incarnation: &str, generation, epoch| {
             Some(Progress { incarnation: incarnation.into(), generation: Generation(generation), epoch: Epoch(epoch) })
         };
-        let cases: &[(Option<Progress>, Option<u64>, u64, &str)] = &[
-            (None, None, 60, "apply"),
-            (None, Some(40), 60, "no progress"),
-            (there("other", 3, 40), None, 60, "another pipeline"),
-            (there("other", 3, 60), Some(60), 60, "another pipeline"),
-            (there("me", 4, 40), None, 60, "later start"),
-            (there("me", 2, 50), Some(40), 60, "apply"),
-            (there("me", 2, 51), Some(40), 60, "ahead"),
-            (there("me", 2, 51), Some(40), 51, "ahead"),
-            (there("me", 3, 51), Some(40), 60, "apply"),
-            (there("me", 3, 60), Some(40), 60, "skip"),
-            (there("me", 3, 61), Some(40), 60, "skip"),
-            (there("me", 2, 45), Some(40), 45, "skip"),
-            (there("me", 2, 45), None, 60, "apply"),
-            (there("me", 2, 39), Some(40), 60, "was it restored"),
-            (there("me", 3, 40), Some(40), 60, "apply"),
+        type Case = (Option<Progress>, Option<u64>, Option<u64>, u64, &'static str);
+        let cases: &[Case] = &[
+            (None, None, None, 60, "apply"),
+            (None, Some(40), None, 60, "no progress"),
+            (None, Some(40), Some(60), 60, "no progress"),
+            (there("other", 3, 40), None, None, 60, "another pipeline"),
+            (there("other", 3, 60), Some(60), Some(60), 60, "another pipeline"),
+            (there("me", 4, 40), None, None, 60, "later start"),
+            (there("me", 4, 60), Some(40), Some(60), 60, "later start"),
+            (there("me", 2, 50), Some(40), None, 60, "apply"),
+            (there("me", 2, 51), Some(40), None, 60, "ahead"),
+            (there("me", 2, 51), Some(40), None, 51, "ahead"),
+            (there("me", 2, 51), Some(40), Some(60), 60, "ahead"),
+            (there("me", 3, 51), Some(40), None, 60, "ahead"),
+            (there("me", 3, 60), Some(40), None, 60, "ahead"),
+            (there("me", 3, 51), Some(40), Some(55), 60, "apply"),
+            (there("me", 3, 60), Some(40), Some(60), 60, "skip"),
+            (there("me", 3, 61), Some(40), Some(60), 60, "ahead"),
+            (there("me", 2, 45), Some(40), None, 45, "skip"),
+            (there("me", 2, 45), None, None, 60, "apply"),
+            (there("me", 2, 39), Some(40), None, 60, "was it restored"),
+            (there("me", 3, 39), Some(40), Some(60), 60, "was it restored"),
+            (there("me", 3, 40), Some(40), Some(40), 60, "apply"),
         ];
-        for (there, confirmed, mark, expected) in cases {
-            let decided = decide(&mine, there.as_ref(), confirmed.map(Epoch), Epoch(*mark));
+        for (there, confirmed, tried, mark, expected) in cases {
+            let known = (confirmed.map(Epoch), tried.map(Epoch));
+            let decided = decide(&mine, there.as_ref(), known, Epoch(*mark));
             let found = match &decided {
                 Decision::Apply => "apply",
                 Decision::Skip => "skip",
                 Decision::Refuse(why) if why.contains(expected) => expected,
                 Decision::Refuse(why) => why,
             };
-            assert_eq!(found, *expected, "{there:?}, confirmed {confirmed:?}, mark {mark}");
+            assert_eq!(found, *expected, "{there:?}, confirmed {confirmed:?}, tried {tried:?}, mark {mark}");
         }
     }
 }

@@ -1,12 +1,11 @@
-//! The thread of one target: it applies what it is given, one job at a time, again and again until the target has it.
+//! The work at one target, beside the loop: it applies what it is given, one job at a time, again and again until the target has it.
 //!
 //! Whether it has it is asked of the target itself each time it is opened: after an answer that was lost, the job is found to
 //! be done, or is done again.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::{Connectors, Progress, Target, TargetError, TargetSpec};
 use plan::SinkId;
@@ -15,6 +14,7 @@ use zset::Epoch;
 
 use super::{Decision, KeyedRows, Mine, decide};
 use crate::run::Event;
+use crate::scheduler::{Scheduler, Steps, Task};
 
 /// The first pause after a target did not answer; each further one is twice as long, up to the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
@@ -44,70 +44,100 @@ pub(crate) struct Opened {
     pub progress: Option<Progress>,
 }
 
-/// What the thread is made of.
+/// What the work is made of.
 pub(crate) struct Start {
     pub id: SinkId,
     pub mine: Mine,
     pub spec: TargetSpec,
     pub connectors: Arc<dyn Connectors>,
     pub events: Sender<Event>,
+    pub scheduler: Arc<dyn Scheduler>,
 }
 
-/// The thread, seen from the loop. It ends by itself when this is dropped, and is not waited for: a target may be slow, and
+/// The work, seen from the loop. It ends by itself when this is dropped, and is not waited for: a target may be slow, and
 /// what it still does with its last job is what a crash would leave.
 pub(crate) struct Worker {
     jobs: Sender<Job>,
-    thread: JoinHandle<()>,
+    task: Box<dyn Task>,
 }
 
-struct Thread {
+struct AtTarget {
     start: Start,
     rows: Arc<KeyedRows>,
     opened: Option<Opened>,
     jobs: Receiver<Job>,
+    in_hand: Option<InHand>,
+    /// The newest mark that was tried, whatever became of it.
+    tried: Option<Epoch>,
+}
+
+/// A job that the target has not taken yet.
+struct InHand {
+    job: Job,
+    /// How long it waits after the next failure.
+    pause: Duration,
+    /// When it is tried next.
+    at: Instant,
 }
 
 impl Worker {
-    /// Starts the thread, with the target that was opened already, if one was.
+    /// Begins the work, with the target that was opened already, if one was.
     pub fn start(start: Start, opened: Option<Opened>, rows: Arc<KeyedRows>) -> std::io::Result<Self> {
         let (jobs, receiver) = channel();
         let name = format!("sink-{}", start.mine.sink);
-        let thread = Thread { start, rows, opened, jobs: receiver };
-        let thread = std::thread::Builder::new().name(name).spawn(move || thread.run())?;
-        Ok(Self { jobs, thread })
+        let scheduler = Arc::clone(&start.scheduler);
+        let task = scheduler
+            .begin(&name, Box::new(AtTarget { start, rows, opened, jobs: receiver, in_hand: None, tried: None }))?;
+        Ok(Self { jobs, task })
     }
 
     /// Gives it a job. It must have none.
     pub fn send(&self, job: Job) {
-        // A thread that has ended is found by the loop.
+        // Work that has ended is found by the loop.
         let _ = self.jobs.send(job);
     }
 
     /// Whether it has ended, which it does not by itself.
     pub fn has_ended(&self) -> bool {
-        self.thread.is_finished()
+        self.task.is_finished()
     }
 }
 
-impl Thread {
-    fn run(mut self) {
-        while let Ok(job) = self.jobs.recv() {
-            let mut pause = PAUSE_FIRST;
-            while let Err(error) = self.apply(&job) {
+impl Steps for AtTarget {
+    fn step(&mut self, wait: Duration) -> bool {
+        let now = self.start.scheduler.now();
+        let wait = self.in_hand.as_ref().map_or(wait, |in_hand| in_hand.at.saturating_duration_since(now).min(wait));
+        match self.jobs.recv_timeout(wait) {
+            Ok(job) => {
+                assert!(self.in_hand.is_none(), "one job at a time");
+                self.in_hand = Some(InHand { job, pause: PAUSE_FIRST, at: now });
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        self.try_job();
+        true
+    }
+}
+
+impl AtTarget {
+    /// Tries what is in hand, if it is time.
+    fn try_job(&mut self) {
+        let due = |in_hand: &mut InHand| in_hand.at <= self.start.scheduler.now();
+        let Some(mut in_hand) = self.in_hand.take_if(due) else { return };
+        match self.apply(&in_hand.job) {
+            Ok(()) => self.report(Report::Confirmed(in_hand.job.mark)),
+            Err(error) => {
                 self.opened = None;
                 let wait = match error {
-                    TargetError::Retriable(_) => pause,
+                    TargetError::Retriable(_) => in_hand.pause,
                     TargetError::Refused(_) => PAUSE_REFUSED,
                 };
-                pause = (pause * 2).min(PAUSE_LONGEST);
                 self.report(Report::Failed(error));
-                match self.jobs.recv_timeout(wait) {
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return,
-                    Ok(_) => unreachable!("one job at a time"),
-                }
+                in_hand.at = self.start.scheduler.now() + wait;
+                in_hand.pause = (in_hand.pause * 2).min(PAUSE_LONGEST);
+                self.in_hand = Some(in_hand);
             }
-            self.report(Report::Confirmed(job.mark));
         }
     }
 
@@ -124,10 +154,11 @@ impl Thread {
             self.opened = Some(Opened { target, progress });
         }
         let Some(opened) = &mut self.opened else { unreachable!("it was opened") };
-        match decide(mine, opened.progress.as_ref(), job.confirmed, job.mark) {
+        match decide(mine, opened.progress.as_ref(), (job.confirmed, self.tried), job.mark) {
             Decision::Skip => Ok(()),
             Decision::Refuse(why) => Err(TargetError::Refused(why)),
             Decision::Apply => {
+                self.tried = self.tried.max(Some(job.mark));
                 let after =
                     Progress { incarnation: mine.incarnation.clone(), generation: mine.generation, epoch: job.mark };
                 opened.target.apply(&mut self.rows.read(&job.snapshot), opened.progress.as_ref(), &after)?;

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use dataflow::{Looked, StatementError};
+use dataflow::{About, Looked, StatementError};
 use plan::TableDef;
 use zset::{Delta, RowBytes};
 
@@ -10,7 +10,7 @@ use super::key_text;
 use crate::{EngineError, WriteError};
 
 /// What a statement comes to: one change per key; copies that go and come again are left out.
-pub(super) struct Net {
+pub(crate) struct Net {
     /// Rows that go (-1, or as often as they go) and come, as they are encoded.
     pub delta: Delta,
     /// What the records must say of each row: its bytes; of one that is deleted by its key, those of the key.
@@ -25,16 +25,41 @@ impl Net {
     }
 }
 
-/// Checks rows that go and rows that come.
-pub(super) fn check(def: &TableDef, gone: Looked, come: Looked) -> Result<Net, WriteError> {
-    if def.key.is_empty() { keyless(gone, &come) } else { keyed(def, gone, &come) }
+/// Checks rows that go and rows that come. `violated` is the first of those that come that breaks a UNIQUE constraint, and
+/// which. What another statement took of an arbiter's is a conflict, no duplicate.
+pub(crate) fn check(
+    def: &TableDef,
+    gone: Looked,
+    come: Looked,
+    violated: Option<(usize, usize)>,
+    arbiters: &[String],
+) -> Result<Net, WriteError> {
+    let checked = if def.key.is_empty() { keyless(gone, &come) } else { keyed(gone, &come) };
+    match (checked, violated) {
+        (Err(Broken::Conflict), _) => Err(WriteError::Conflict),
+        // What ON CONFLICT asked is asked again, whatever else the row that came first has.
+        (_, Some((_, at))) if arbiters.contains(&def.uniques()[at].name) => Err(WriteError::Conflict),
+        (Err(Broken::Key(_)), _) if arbiters.contains(&format!("{}_pkey", def.name)) => Err(WriteError::Conflict),
+        // Of one row the key is asked first.
+        (Err(Broken::Key(row)), Some((other, _))) if row <= other => Err(taken_key(def, &come, row, arbiters)),
+        (Err(Broken::Key(row)), None) => Err(taken_key(def, &come, row, arbiters)),
+        (_, Some((row, at))) => Err(taken_unique(def, &come, row, at, arbiters)),
+        (Ok(net), None) => Ok(net),
+    }
 }
 
-fn keyed(def: &TableDef, gone: Looked, come: &Looked) -> Result<Net, WriteError> {
+/// Why rows are not written.
+enum Broken {
+    Conflict,
+    /// The key of a row that comes is there.
+    Key(usize),
+}
+
+fn keyed(gone: Looked, come: &Looked) -> Result<Net, Broken> {
     let mut leaving: HashMap<&[u8], usize> = HashMap::with_capacity(gone.rows.len());
     for row in 0..gone.rows.len() {
         if gone.copies[row] != 1 || leaving.insert(gone.keys.row(row), row).is_some() {
-            return Err(WriteError::Conflict);
+            return Err(Broken::Conflict);
         }
     }
     let mut coming: HashSet<&[u8]> = HashSet::with_capacity(come.rows.len());
@@ -43,7 +68,7 @@ fn keyed(def: &TableDef, gone: Looked, come: &Looked) -> Result<Net, WriteError>
         let key = come.keys.row(row);
         let before = leaving.get(key).copied();
         if !coming.insert(key) || (come.taken[row] && before.is_none()) {
-            return Err(EngineError::Statement(taken(def, come, row)).into());
+            return Err(Broken::Key(row));
         }
         if before.is_some_and(|before| gone.rows.row(before) == come.rows.row(row)) {
             continue;
@@ -58,13 +83,13 @@ fn keyed(def: &TableDef, gone: Looked, come: &Looked) -> Result<Net, WriteError>
     Ok(net.finish(&gone, come))
 }
 
-fn keyless(gone: Looked, come: &Looked) -> Result<Net, WriteError> {
+fn keyless(gone: Looked, come: &Looked) -> Result<Net, Broken> {
     let mut leaving: HashMap<&[u8], i64> = HashMap::with_capacity(gone.rows.len());
     for row in 0..gone.rows.len() {
         let times = leaving.entry(gone.rows.row(row)).or_default();
         *times += 1;
         if *times > gone.copies[row] {
-            return Err(WriteError::Conflict);
+            return Err(Broken::Conflict);
         }
     }
     let mut net = Builder::new(gone.batch.num_rows());
@@ -123,12 +148,35 @@ impl Builder {
     }
 }
 
-fn taken(def: &TableDef, come: &Looked, row: usize) -> StatementError {
-    StatementError {
-        sqlstate: "23505",
-        message: format!("duplicate key value violates unique constraint \"{}_pkey\"", def.name),
-        hint: None,
-        detail: Some(format!("{} already exists.", key_text::key(def, &come.batch, row))),
-        position: None,
+/// The error of a row that comes whose key is there already.
+pub(crate) fn taken_key(def: &TableDef, come: &Looked, row: usize, arbiters: &[String]) -> WriteError {
+    taken(def, come, row, &format!("{}_pkey", def.name), &def.key, arbiters)
+}
+
+/// The error of a row that comes whose values in the columns of a UNIQUE constraint, by its place, are there already.
+pub(crate) fn taken_unique(def: &TableDef, come: &Looked, row: usize, at: usize, arbiters: &[String]) -> WriteError {
+    let unique = &def.uniques()[at];
+    taken(def, come, row, &unique.name, &unique.columns, arbiters)
+}
+
+fn taken(
+    def: &TableDef,
+    come: &Looked,
+    row: usize,
+    constraint: &str,
+    columns: &[usize],
+    arbiters: &[String],
+) -> WriteError {
+    if arbiters.iter().any(|arbiter| arbiter == constraint) {
+        return WriteError::Conflict;
     }
+    EngineError::Statement(StatementError {
+        sqlstate: "23505",
+        message: format!("duplicate key value violates unique constraint \"{constraint}\""),
+        hint: None,
+        detail: Some(format!("{} already exists.", key_text::key(def, columns, &come.batch, row))),
+        position: None,
+        about: About::constraint(&def.name, constraint),
+    })
+    .into()
 }

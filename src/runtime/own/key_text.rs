@@ -1,6 +1,8 @@
 //! A key as PostgreSQL shows it in a DETAIL: `Key (a, b)=(1, x)`.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{
     Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
     Time64MicrosecondType, TimestampMicrosecondType,
@@ -9,10 +11,17 @@ use plan::TableDef;
 use schemas::text::{write_date, write_i256_trimmed, write_numeric128, write_time, write_timestamp};
 use zset::ColumnType;
 
-/// The key of a row.
-pub(super) fn key(def: &TableDef, rows: &RecordBatch, row: usize) -> String {
-    let names: Vec<&str> = def.key_columns().map(|column| column.name.as_str()).collect();
-    let values: Vec<String> = def.key.iter().map(|&at| value(def.columns.0[at].ty, rows.column(at), row)).collect();
+/// What a row of the table has in some columns.
+pub(crate) fn key(def: &TableDef, columns: &[usize], rows: &RecordBatch, row: usize) -> String {
+    let arrays: Vec<ArrayRef> = columns.iter().map(|&at| Arc::clone(rows.column(at))).collect();
+    values(def, columns, &arrays, row)
+}
+
+/// The same, of the columns alone.
+pub(crate) fn values(def: &TableDef, columns: &[usize], arrays: &[ArrayRef], row: usize) -> String {
+    let names: Vec<&str> = columns.iter().map(|&at| def.columns.0[at].name.as_str()).collect();
+    let value = |(&at, array): (&usize, &ArrayRef)| value(def.columns.0[at].ty, array, row);
+    let values: Vec<String> = columns.iter().zip(arrays).map(value).collect();
     format!("Key ({})=({})", names.join(", "), values.join(", "))
 }
 

@@ -1,6 +1,6 @@
 //! What a table of our own is given when it is made, and what is remembered of it when it is dropped.
 
-use plan::TableDef;
+use plan::{SequenceId, SequenceMark, TableDef};
 use zset::{Offset, Partition};
 
 use super::Own;
@@ -15,8 +15,20 @@ impl Engine {
         }
     }
 
+    /// What an epoch's record says of a sequence is so.
+    pub(crate) fn mark_sequence(&mut self, mark: &SequenceMark) {
+        let SequenceId { table, slot } = mark.sequence;
+        let of = self.catalog.table(table).and_then(|table| table.sequences().iter().find(|of| of.slot == slot));
+        if let Some(of) = of {
+            self.sequences.apply(mark, of);
+            self.sequences_taken.committed(mark, of);
+        }
+    }
+
     /// Remembers how far a table that is dropped has written its topic.
     pub(crate) fn retire(&mut self, def: &TableDef) {
+        self.sequences.forget(def.id);
+        self.sequences_taken.forget(def.id);
         let Some(source) = def.source().filter(|source| source.is_own()) else { return };
         let positions: Vec<(Partition, Offset)> =
             self.positions_of(def.id).map(|(partition, position)| (partition, position.next)).collect();

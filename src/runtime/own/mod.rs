@@ -7,7 +7,7 @@
 //! to different rows. A value that the records do not carry exactly is refused before anything is staged.
 
 mod check;
-mod key_text;
+pub(crate) mod key_text;
 mod life;
 mod topic;
 
@@ -22,6 +22,7 @@ use zset::{Changes, Delta, Op, Partition};
 
 use crate::{EngineError, WriteError};
 use check::Net;
+pub(crate) use check::{check as check_rows, taken_key, taken_unique};
 pub(crate) use topic::{Retired, name_topic};
 
 /// What turns a table's rows into the records of its topic.
@@ -31,12 +32,11 @@ pub(crate) struct Own {
     partitions: u32,
 }
 
-/// A statement that is staged.
-pub(crate) struct Staging {
+/// A statement's rows that may be written; nothing of them is staged yet.
+pub(crate) struct Checked {
     /// What goes out, in order.
     pub records: Vec<OutRecord>,
-    /// What it changes.
-    pub delta: Delta,
+    changes: Changes,
 }
 
 /// How the records of a table of our own are read back.
@@ -68,32 +68,30 @@ impl Own {
         Self::new(def, source, pipeline, self.partitions)
     }
 
-    /// Checks a statement's rows against the contents with what is staged, and stages them. Refused, nothing of it is.
-    pub fn stage(
+    /// Checks a statement's rows against the contents with what is staged.
+    pub fn check(
         &self,
         def: &TableDef,
-        contents: &mut Contents,
+        contents: &Contents,
         decoder: &mut dyn Decoder,
         changes: &RowChanges,
         at: &SinkEpoch,
-    ) -> Result<Result<Staging, WriteError>, EngineError> {
+    ) -> Result<Result<Checked, WriteError>, EngineError> {
         if !same_columns(def, changes) {
             // The table was altered meanwhile.
             return Ok(Err(WriteError::Conflict));
         }
         let (gone, come) = (contents.look(&changes.gone)?, contents.look(&changes.come)?);
-        let net = match check::check(def, gone, come) {
+        let violated = contents.violated(&gone.batch, &come.batch)?;
+        let net = match check::check(def, gone, come, violated, &changes.arbiters) {
             Ok(net) => net,
             Err(error) => return Ok(Err(error)),
         };
         let records = self.records(&net.delta, at);
-        let decoded = match read_back(def, contents, decoder, &records, &net) {
-            Ok(decoded) => decoded,
-            Err(error) => return Ok(Err(EngineError::Statement(error).into())),
-        };
-        let applied = contents.apply_changes(&decoded)?;
-        assert!(applied.unresolved.is_empty() && applied.missing_retractions == 0, "a checked statement applies whole");
-        Ok(Ok(Staging { records, delta: applied.delta }))
+        Ok(match read_back(def, contents, decoder, &records, &net) {
+            Ok(changes) => Ok(Checked { records, changes }),
+            Err(error) => Err(EngineError::Statement(error).into()),
+        })
     }
 
     fn records(&self, delta: &Delta, at: &SinkEpoch) -> Vec<OutRecord> {
@@ -108,6 +106,15 @@ impl Own {
             }
         };
         self.encoder.encode(delta, at).into_iter().map(record).collect()
+    }
+}
+
+impl Checked {
+    /// Stages them, over nothing that they were not checked against; answers what they change.
+    pub fn stage(&self, contents: &mut Contents) -> Result<Delta, EngineError> {
+        let applied = contents.apply_changes(&self.changes)?;
+        assert!(applied.unresolved.is_empty() && applied.missing_retractions == 0, "checked rows apply whole");
+        Ok(applied.delta)
     }
 }
 
@@ -142,6 +149,7 @@ fn read_back(
             hint: None,
             detail: None,
             position: None,
+            about: None,
         })
     };
     if let Some(dead) = decoded.dead.first() {

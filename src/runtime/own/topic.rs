@@ -42,7 +42,7 @@ fn spec(def: &TableDef, source: &SourceDef) -> TopicSpec {
 
 fn refuse<T>(message: String, hint: &str) -> Result<T, EngineError> {
     let hint = Some(hint.to_string());
-    Err(StatementError { sqlstate: "55000", message, hint, detail: None, position: None }.into())
+    Err(StatementError { sqlstate: "55000", message, hint, detail: None, position: None, about: None }.into())
 }
 
 impl Engine {

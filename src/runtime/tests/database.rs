@@ -43,6 +43,8 @@ pub struct State {
     pub tried: usize,
     /// Applies that have not ended.
     pub in_hand: usize,
+    /// The `url` of the last target that was made.
+    pub url: Option<String>,
 }
 
 /// A database, and all that knows how to reach it.
@@ -92,6 +94,7 @@ impl Connectors for Database {
     }
 
     fn target(&self, spec: &TargetSpec) -> Result<Box<dyn Target>, TargetError> {
+        self.set(|state| state.url = spec.sink.options.get("url").map(str::to_string));
         Ok(Box::new(Table { database: self.clone(), spec: spec.clone() }))
     }
 

@@ -104,7 +104,7 @@ fn a_dead_letter_is_never_too_large() {
     for (key, value, header_bytes, cut) in cases {
         let record = record(part(key), part(value), header_bytes);
         let cause = Cause { column: None, reason: "r".repeat(5_000_000) };
-        let letter = dead_letter("t", "t.dlq", &record, cause, (Epoch(1), TimestampMs(1)));
+        let letter = dead_letter("t", "t.dlq", &record, cause, ("i", Epoch(1), TimestampMs(1)));
         let size = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
         let headers: usize = letter.headers.iter().map(|(name, value)| name.len() + size(value)).sum();
         assert!(size(&letter.key) + size(&letter.value) + headers < 1_000_000);

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use api::{
-    Bounds, CommitError, Log, LogError, OutRecord, Reader, Record, TopicInfo, TopicPartition, TopicSpec, Transport,
-    Writer,
+    Bounds, CommitError, Keeping, Log, LogError, OutRecord, Reader, Record, TopicInfo, TopicPartition, TopicSpec,
+    Transport, Writer,
 };
 use local::LocalLog;
 use zset::{Offset, Partition, TimestampMs};
@@ -24,6 +24,7 @@ pub enum Fault {
 }
 
 type Forge = Box<dyn Fn(&mut Record) + Send + Sync>;
+type Vanished = Box<dyn Fn(&Record) -> bool + Send + Sync>;
 type Refuse = Box<dyn Fn(&OutRecord) -> bool + Send + Sync>;
 
 /// What is to go wrong, and what was tried.
@@ -43,6 +44,14 @@ pub struct Faults {
     pub backwards: Mutex<bool>,
     /// Topics that show fewer partitions than they have.
     pub shown: Mutex<BTreeMap<String, u32>>,
+    /// What is read in the place of a topic: it was deleted, or deleted and made anew.
+    pub instead: Mutex<BTreeMap<String, String>>,
+    /// What topics lose by themselves.
+    pub keeping: Mutex<BTreeMap<String, Keeping>>,
+    /// Records that were compacted away.
+    pub vanished: Mutex<Option<Vanished>>,
+    /// So many looks at the end of the epoch topic do not show its last record yet.
+    pub hidden: Mutex<u32>,
     /// The positions that were told.
     pub told: Mutex<Vec<Vec<(TopicPartition, Offset)>>>,
     /// Nobody listens to positions.
@@ -69,6 +78,10 @@ impl FaultyLog {
         }
     }
 
+    fn real(&self, at: &TopicPartition) -> TopicPartition {
+        self.faults.real(at)
+    }
+
     fn shown(&self, mut info: TopicInfo) -> TopicInfo {
         if let Some(shown) = self.faults.shown.lock().unwrap().get(&info.topic) {
             info.partitions = *shown;
@@ -88,11 +101,21 @@ impl Transport for FaultyLog {
     }
 
     fn bounds(&self, at: &TopicPartition) -> Result<Bounds, LogError> {
-        self.inner.bounds(at)
+        let mut bounds = self.inner.bounds(&self.real(at))?;
+        let mut hidden = self.faults.hidden.lock().unwrap();
+        if at.topic.ends_with(".epochs") && *hidden > 0 {
+            *hidden -= 1;
+            bounds.high.0 -= 1;
+        }
+        Ok(bounds)
+    }
+
+    fn keeping(&self, topic: &str) -> Result<Option<Keeping>, LogError> {
+        Ok(self.faults.keeping.lock().unwrap().get(topic).copied())
     }
 
     fn offset_at(&self, at: &TopicPartition, time: TimestampMs) -> Result<Offset, LogError> {
-        self.inner.offset_at(at, time)
+        self.inner.offset_at(&self.real(at), time)
     }
 
     fn reader(&self, properties: &BTreeMap<String, String>) -> Result<Box<dyn Reader>, LogError> {
@@ -107,7 +130,9 @@ impl Log for FaultyLog {
 
     fn topic(&self, topic: &str) -> Result<Option<TopicInfo>, LogError> {
         self.permit(topic)?;
-        Ok(self.inner.topic(topic)?.map(|info| self.shown(info)))
+        let real = self.real(&TopicPartition { topic: topic.into(), partition: Partition(0) }).topic;
+        let info = self.inner.topic(&real)?.map(|info| TopicInfo { topic: topic.into(), ..info });
+        Ok(info.map(|info| self.shown(info)))
     }
 
     fn make_topic(&self, spec: &TopicSpec) -> Result<TopicInfo, LogError> {
@@ -141,17 +166,39 @@ struct FaultyReader {
     faults: Arc<Faults>,
 }
 
+impl Faults {
+    /// What is read in the place of a partition.
+    fn real(&self, at: &TopicPartition) -> TopicPartition {
+        match self.instead.lock().unwrap().get(&*at.topic) {
+            Some(topic) => TopicPartition { topic: topic.as_str().into(), partition: at.partition },
+            None => at.clone(),
+        }
+    }
+
+    /// The name that a partition which is read has for whoever reads it.
+    fn called(&self, at: &TopicPartition) -> TopicPartition {
+        match self.instead.lock().unwrap().iter().find(|(_, real)| **real == *at.topic) {
+            Some((topic, _)) => TopicPartition { topic: topic.as_str().into(), partition: at.partition },
+            None => at.clone(),
+        }
+    }
+}
+
 impl Reader for FaultyReader {
     fn assign(&mut self, at: &TopicPartition, offset: Offset) -> Result<(), LogError> {
-        self.inner.assign(at, offset)
+        self.inner.assign(&self.faults.real(at), offset)
     }
 
     fn unassign(&mut self, at: &TopicPartition) -> Result<(), LogError> {
-        self.inner.unassign(at)
+        self.inner.unassign(&self.faults.real(at))
     }
 
     fn poll(&mut self, max: usize, wait: Duration) -> Result<Vec<Record>, LogError> {
         let mut records = self.inner.poll(max, wait)?;
+        records.iter_mut().for_each(|record| record.at = self.faults.called(&record.at));
+        if let Some(vanished) = self.faults.vanished.lock().unwrap().as_ref() {
+            records.retain(|record| !vanished(record));
+        }
         if let Some(forge) = self.faults.forge.lock().unwrap().as_ref() {
             records.iter_mut().for_each(forge);
         }
@@ -162,7 +209,7 @@ impl Reader for FaultyReader {
     }
 
     fn at_end(&mut self, at: &TopicPartition) -> Result<bool, LogError> {
-        self.inner.at_end(at)
+        self.inner.at_end(&self.faults.real(at))
     }
 }
 

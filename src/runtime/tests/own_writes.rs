@@ -174,7 +174,13 @@ fn a_hundred_clients_lose_no_update() {
                     let now = running.rows("k").into_keys().next().unwrap();
                     let a: i32 = now[now.rfind(':').unwrap() + 1..now.len() - 1].parse().unwrap();
                     let (gone, come) = (rows(&def.columns, &[&now]), rows(&def.columns, &[&k(1, a + 1)]));
-                    match running.handle.write(dataflow::RowChanges { table: def.id, gone, come }) {
+                    match running.handle.write(dataflow::RowChanges {
+                        table: def.id,
+                        gone,
+                        come,
+                        arbiters: Vec::new(),
+                        sequences: Vec::new(),
+                    }) {
                         Ok(_) => break,
                         Err(WriteError::Conflict) => conflicts.fetch_add(1, Ordering::SeqCst),
                         Err(other) => panic!("{other}"),

@@ -27,6 +27,17 @@ pub fn rows(columns: &RowType, json: &[&str]) -> RecordBatch {
     decoded.changes.rows
 }
 
+/// What a statement changes in a table: rows go, rows come.
+pub fn row_changes(def: &TableDef, gone: &[&str], come: &[&str]) -> RowChanges {
+    RowChanges {
+        table: def.id,
+        gone: rows(&def.columns, gone),
+        come: rows(&def.columns, come),
+        arbiters: Vec::new(),
+        sequences: Vec::new(),
+    }
+}
+
 impl Running {
     pub fn def(&self, table: &str) -> TableDef {
         self.handle.view().catalog.table_named(table).unwrap_or_else(|| panic!("no table {table}")).clone()
@@ -34,8 +45,7 @@ impl Running {
 
     /// What a statement changes: rows go, rows come.
     pub fn changes(&self, table: &str, gone: &[&str], come: &[&str]) -> RowChanges {
-        let def = self.def(table);
-        RowChanges { table: def.id, gone: rows(&def.columns, gone), come: rows(&def.columns, come) }
+        row_changes(&self.def(table), gone, come)
     }
 
     /// A statement.
@@ -50,7 +60,7 @@ impl Running {
     /// Sends a statement, and does not wait for the answer.
     pub fn send(&self, changes: RowChanges) -> Receiver<Answer> {
         let (reply, answer) = channel();
-        self.handle.events.send(Event::Write { changes, reply }).unwrap();
+        self.handle.events.send(Event::Write { changes: vec![changes], reply }).unwrap();
         answer
     }
 }

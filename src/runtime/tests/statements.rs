@@ -1,9 +1,14 @@
 //! Statements: each is an epoch, replayed like any other; one that fails leaves nothing and stops nobody.
 
+use std::sync::Arc;
+
+use api::LogError;
+use plan::TableId;
+
 use super::world::{Between, T, World, put};
 use crate::run::Event;
+use crate::source::Trouble;
 use crate::{EngineError, Phase};
-use plan::TableId;
 
 #[test]
 fn a_name_made_again_is_another_table() {
@@ -17,16 +22,7 @@ fn a_name_made_again_is_another_table() {
         running = world.again(running, Between::Nothing);
         running.sql(&T.replace("a INT, b INT", "b INT"));
         running.sql("CREATE STREAM TABLE v AS SELECT sum(b) AS y FROM t");
-        // The table that was the first is gone: a crash is told of by the second.
-        running = match between {
-            Between::Crash => {
-                let id = TableId(3);
-                running.handle.events.send(Event::SourceFailed { table: id, message: "a crash".into() }).unwrap();
-                assert!(running.end().1.is_err());
-                world.start()
-            }
-            other => world.again(running, other),
-        };
+        running = world.again(running, between);
         running.settle("t");
         assert_eq!(running.rows("t").into_keys().collect::<Vec<_>>(), [r#"{"id":1,"b":4}"#]);
         assert_eq!(running.rows("v").into_keys().collect::<Vec<_>>(), [r#"{"y":4}"#]);
@@ -91,8 +87,13 @@ fn what_a_dropped_table_could_not_read_is_nobodys_trouble() {
     let running = world.start();
     running.sql(T);
     running.sql("DROP TABLE t");
-    running.handle.events.send(Event::SourceFailed { table: TableId(1), message: "gone".into() }).unwrap();
-    running.handle.events.send(Event::Records { table: TableId(1), records: Vec::new() }).unwrap();
+    let trouble = Trouble::Log(LogError::NoTopic("t".into()));
+    running.handle.events.send(Event::SourceFailed { table: TableId(1), trouble, ended: Arc::default() }).unwrap();
+    running
+        .handle
+        .events
+        .send(Event::Records { table: TableId(1), records: Vec::new(), ended: Arc::default() })
+        .unwrap();
     assert!(running.show("TABLES").is_empty());
     assert_eq!(running.handle.shared().phase(), Phase::Serving);
 }

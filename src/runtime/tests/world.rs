@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use api::{Log, OutRecord, Reader, Record, TopicKind, TopicPartition, TopicSpec, Transport as _};
 use bytes::Bytes;
-use dataflow::{Planned, Planner, StatementError};
-use plan::{Catalog, TableId};
+use dataflow::{Limits, Planned, Planner, Queries as _, StatementError, Work};
+use fault::Failpoints;
+use plan::Catalog;
 use schemas::RowWriter;
 use sql::SqlPlanner;
 use zset::{Offset, Partition, TimestampMs};
@@ -18,7 +19,7 @@ use zset::{Offset, Partition, TimestampMs};
 use super::database::Database;
 use super::faulty_log::FaultyLog;
 use crate::run::Event;
-use crate::{DataDir, Engine, EngineConfig, EngineError, Handle, Parts, Phase, Reply, Shared};
+use crate::{DataDir, Engine, EngineConfig, EngineError, Handle, Parts, Phase, Reply, Shared, Threads};
 
 /// How long anything may take before a test gives up.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -46,6 +47,11 @@ pub struct World {
     pub database: Database,
     pub config: EngineConfig,
     pub planner: Arc<dyn Planner>,
+    pub faults: Failpoints,
+    /// The time, which does not go back when a process follows another.
+    pub clock: Arc<AtomicI64>,
+    /// So many milliseconds its clock is ahead.
+    pub ahead: Arc<AtomicI64>,
 }
 
 /// A process.
@@ -82,6 +88,9 @@ impl World {
                 brokers: None,
             },
             planner: Arc::new(SqlPlanner::new()),
+            faults: Failpoints::counting(),
+            clock: Arc::new(AtomicI64::new(1_700_000_000_000)),
+            ahead: Arc::default(),
         }
     }
 
@@ -95,13 +104,15 @@ impl World {
     }
 
     pub fn open(&self) -> Result<Engine, EngineError> {
-        let clock = AtomicI64::new(1_700_000_000_000);
+        let (clock, ahead) = (Arc::clone(&self.clock), Arc::clone(&self.ahead));
         let parts = Parts {
             log: Arc::new(self.log.clone()),
             connectors: Arc::new(self.database.clone()),
             planner: Arc::clone(&self.planner),
-            clock: Arc::new(move || TimestampMs(clock.fetch_add(1, Ordering::SeqCst))),
+            clock: Arc::new(move || TimestampMs(clock.fetch_add(1, Ordering::SeqCst) + ahead.load(Ordering::SeqCst))),
+            scheduler: Arc::new(Threads),
             random_id: Arc::new(|| uuid::Uuid::new_v4().to_string()),
+            faults: self.faults.clone(),
         };
         Engine::open(self.config.clone(), parts, DataDir::lock(&self.data())?, Arc::new(Shared::default()))
     }
@@ -170,6 +181,21 @@ impl Running {
         rows
     }
 
+    /// Every stream table that can be verified has exactly the rows of its query.
+    pub fn verify(&self) {
+        let view = self.handle.view();
+        let prepared = SqlPlanner::new().prepare("VERIFY STREAM TABLES", &view.catalog, &[]).unwrap();
+        let Work::Read(read) = prepared.work else { panic!("VERIFY is a read") };
+        let limits = Limits {
+            deadline: Some(Instant::now() + DEADLINE),
+            memory_bytes: 256 << 20,
+            cancelled: Arc::default(),
+            session: Arc::default(),
+        };
+        let batches: Vec<_> = read.run(&[], &view, &limits).unwrap().map(Result::unwrap).collect();
+        assert!(batches.is_empty(), "at epoch {}: {batches:?}", view.epoch);
+    }
+
     /// Appends records to partition 0, and waits until a table has them, in an epoch.
     pub fn feed(&self, table: &str, records: &[(String, Option<String>)]) {
         append(&self.log, table, 0, records);
@@ -195,8 +221,14 @@ impl Running {
 
     /// Ends without a checkpoint: nothing but the log remembers what was done since the last one.
     pub fn crash(self) {
-        let event = Event::SourceFailed { table: TableId(1), message: "a crash".into() };
+        let event = Event::Crash("a crash".into());
         self.handle.events.send(event).unwrap();
+        let end = self.thread.join().unwrap();
+        assert!(matches!(&end, Err(EngineError::Log(message)) if message == "a crash"), "{end:?}");
+    }
+
+    /// Waits for the end of one that was crashed.
+    pub fn died(self) {
         let end = self.thread.join().unwrap();
         assert!(matches!(&end, Err(EngineError::Log(message)) if message == "a crash"), "{end:?}");
     }
@@ -259,6 +291,24 @@ pub fn upserted(log: &FaultyLog, topic: &str) -> Vec<String> {
     let mut values: Vec<String> = values.into_values().collect();
     values.sort();
     values
+}
+
+/// Why a source is halted, if it is.
+pub fn halted(running: &Running, table: &str) -> Option<String> {
+    let row = running.show("SOURCES").remove(table)?;
+    (row[7] == "HALTED").then(|| row[8].clone())
+}
+
+/// Waits until a source is halted; why it is.
+pub fn wait_until_halted(running: &Running, table: &str) -> String {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(why) = halted(running, table) {
+            return why;
+        }
+        assert!(Instant::now() < deadline, "{table} is halted");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// A row of table `t (id, a, b)`.

@@ -17,6 +17,8 @@ pub(crate) enum Tag {
     Fixed(String),
     /// `SELECT 3`: the rows sent are counted.
     Rows,
+    /// `COPY 3`: the same, of rows as lines, which have no description.
+    Copy,
     /// There was no statement.
     Empty,
 }

@@ -28,6 +28,13 @@ impl Password {
         Self { salt, salted }
     }
 
+    /// Whether this is it. Takes the same time whatever is wrong with it.
+    pub(crate) fn is(&self, given: &str) -> bool {
+        let salted = gen_salted_password(given, &self.salt, SCRAM_ITERATIONS);
+        let differ = salted.iter().zip(&self.salted).fold(0, |differ, (a, b)| differ | (a ^ b));
+        salted.len() == self.salted.len() && differ == 0
+    }
+
     fn secret(&self) -> ScramSecret {
         ScramSecret::verifier_from_salted_password(self.salt.clone(), self.salted.clone(), SCRAM_ITERATIONS)
     }

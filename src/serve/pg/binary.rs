@@ -90,6 +90,14 @@ impl Cells {
         })
     }
 
+    /// A value of a column in the text form.
+    pub fn text(&self, row: usize) -> Option<&str> {
+        match self {
+            Self::Text(values) if values.is_valid(row) => Some(values.value(row)),
+            _ => None,
+        }
+    }
+
     /// Writes a value with its length; -1 is NULL.
     pub fn write(&self, row: usize, out: &mut BytesMut) -> Result<(), PgError> {
         if self.is_null(row) {

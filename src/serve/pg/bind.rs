@@ -19,6 +19,7 @@ impl Session {
         }
         self.portals.remove(&bind.portal);
         let statement = self.refreshed(&bind.statement).await?;
+        self.may_run(&statement.source)?;
         let portal = Portal {
             values: values(&statement, &bind)?,
             formats: formats(&statement, &bind.result_formats)?,
@@ -33,7 +34,7 @@ impl Session {
     /// A statement by its name, prepared anew if the catalog has changed.
     async fn refreshed(&mut self, name: &str) -> Result<Arc<Statement>> {
         let statement = self.statement(name)?;
-        let catalog = Arc::clone(&self.door.engine()?.view().catalog);
+        let catalog = Arc::clone(&self.glimpse(self.door.engine()?).catalog);
         if statement.is_for(&catalog) {
             return Ok(statement);
         }

@@ -5,9 +5,10 @@ use std::io;
 use bytes::{Buf, Bytes, BytesMut};
 use pgwire::messages::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use super::error::PgError;
+use crate::stream::Stream;
 
 /// The longest message that is taken.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 256 << 20;
@@ -21,13 +22,13 @@ const AHEAD_BYTES: usize = 1 << 20;
 /// A client, as bytes.
 #[derive(Debug)]
 pub(crate) struct Conn {
-    stream: TcpStream,
+    stream: Stream,
     input: BytesMut,
     out: BytesMut,
 }
 
 impl Conn {
-    pub fn new(stream: TcpStream) -> Self {
+    pub fn new(stream: Stream) -> Self {
         Self { stream, input: BytesMut::new(), out: BytesMut::new() }
     }
 
@@ -78,6 +79,22 @@ impl Conn {
         Ok(Some(Ok((kind, message))))
     }
 
+    /// Whether what the client sends next is Sync, behind messages that only close something. It is waited for: whoever wants an
+    /// answer before sends Flush. May be dropped while it waits.
+    pub async fn syncs_next(&mut self) -> io::Result<bool> {
+        let mut at = 0;
+        loop {
+            if !self.fill(at + 5).await? {
+                return Ok(false);
+            }
+            let length = (&self.input[at + 1..at + 5]).get_u32() as usize;
+            match self.input[at] {
+                b'C' if length <= GREETING_BYTES_MAX => at += 1 + length,
+                kind => return Ok(kind == b'S'),
+            }
+        }
+    }
+
     /// Returns when the client is gone; what it sends meanwhile is kept. May be dropped at any time.
     pub async fn gone(&mut self) {
         while self.input.len() < AHEAD_BYTES {
@@ -113,7 +130,28 @@ impl Conn {
         while self.out.has_remaining() {
             self.stream.write_buf(&mut self.out).await?;
         }
-        Ok(())
+        self.stream.flush().await
+    }
+
+    /// From here on the client is encrypted; it has been told so. What it sent before it could know that was not, and may be
+    /// of somebody in between: it is refused.
+    pub async fn encrypt(&mut self, acceptor: &TlsAcceptor) -> io::Result<()> {
+        let wrong = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidData, why.to_string()));
+        if !self.input.is_empty() {
+            return wrong("received unencrypted data after SSL request");
+        }
+        match std::mem::replace(&mut self.stream, Stream::Gone) {
+            Stream::Plain(stream) => {
+                self.stream = Stream::Tls(Box::new(acceptor.accept(stream).await?));
+                Ok(())
+            }
+            Stream::Tls(_) | Stream::Gone => wrong("received SSL request twice"),
+        }
+    }
+
+    /// Whether nobody in between can read along.
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self.stream, Stream::Tls(_))
     }
 
     /// Says that nothing more will come.

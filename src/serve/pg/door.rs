@@ -9,10 +9,12 @@ use dataflow::{Planner, Queries};
 use plan::TableId;
 use runtime::{Handle, Phase, QueryMetrics, Shared};
 use tokio::sync::{RwLock, Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
 
 use super::auth::Password;
 use super::cancel::Sessions;
 use super::error::PgError;
+use crate::Tls;
 
 /// The bounds that statements and connections are held to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,7 @@ pub struct PgDoor {
     pub(crate) queries: Arc<dyn Queries>,
     pub(crate) limits: PgLimits,
     pub(crate) password: Option<Password>,
+    pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) running: Arc<Semaphore>,
@@ -68,6 +71,7 @@ impl PgDoor {
             planner,
             queries,
             password,
+            tls: None,
             sessions: Arc::default(),
             connections: Arc::new(Semaphore::new(limits.connections_max)),
             running: Arc::new(Semaphore::new(limits.queries_max)),
@@ -76,6 +80,11 @@ impl PgDoor {
             engine: OnceLock::new(),
             locks: Mutex::default(),
         }
+    }
+
+    /// Takes encrypted connections too, and from other machines none else.
+    pub fn with_tls(self, tls: Option<&Tls>) -> Self {
+        Self { tls: tls.map(Tls::acceptor), ..self }
     }
 
     /// The engine is about to run. The first call counts.

@@ -1,8 +1,8 @@
 //! Errors as PostgreSQL's clients know them: severity, SQLSTATE, message, detail, hint, position.
 
-use dataflow::StatementError;
+use dataflow::{About, StatementError};
 use pgwire::messages::response::{ErrorResponse, NoticeResponse};
-use runtime::{EngineError, Phase};
+use runtime::{EngineError, Phase, WriteError};
 
 use super::statement::Source;
 
@@ -17,6 +17,8 @@ pub(crate) struct PgError {
     pub hint: Option<String>,
     /// The character of the query string, from 1.
     pub position: Option<usize>,
+    /// The table, column or constraint that it is about.
+    pub about: Option<Box<About>>,
 }
 
 /// What ends the work on a message.
@@ -44,7 +46,7 @@ impl From<std::io::Error> for Failure {
 
 impl PgError {
     pub fn new(sqlstate: &'static str, message: impl Into<String>) -> Self {
-        Self { fatal: false, sqlstate, message: message.into(), detail: None, hint: None, position: None }
+        Self { fatal: false, sqlstate, message: message.into(), detail: None, hint: None, position: None, about: None }
     }
 
     /// One that ends the connection.
@@ -94,8 +96,8 @@ impl PgError {
     pub fn of_statement(error: StatementError, source: &Source) -> Self {
         let position =
             error.position.map(|(line, column)| source.position(line, column)).filter(|position| *position > 0);
-        let StatementError { sqlstate, message, hint, detail, .. } = error;
-        Self { fatal: false, sqlstate, message, detail, hint, position }
+        let StatementError { sqlstate, message, hint, detail, about, .. } = error;
+        Self { fatal: false, sqlstate, message, detail, hint, position, about }
     }
 
     /// What the engine says.
@@ -107,6 +109,15 @@ impl PgError {
         }
     }
 
+    /// Why rows of a transaction are not written.
+    pub fn of_write(error: WriteError, source: &Source) -> Self {
+        match error {
+            WriteError::Conflict => Self::new("40001", "could not serialize access due to concurrent update")
+                .hint("run the transaction again: another one was first"),
+            WriteError::Engine(error) => Self::of_engine(error, source),
+        }
+    }
+
     /// The message.
     pub fn response(self) -> ErrorResponse {
         let severity = if self.fatal { "FATAL" } else { "ERROR" };
@@ -114,6 +125,12 @@ impl PgError {
         fields.extend(self.detail.map(|detail| (b'D', clean(detail))));
         fields.extend(self.hint.map(|hint| (b'H', clean(hint))));
         fields.extend(self.position.map(|position| (b'P', position.to_string())));
+        if let Some(about) = self.about {
+            let About { table, column, constraint, context } = *about;
+            let schema = table.is_some().then(|| "public".to_string());
+            let named = [(b'W', context), (b's', schema), (b't', table), (b'c', column), (b'n', constraint)];
+            fields.extend(named.into_iter().filter_map(|(field, name)| Some((field, clean(name?)))));
+        }
         ErrorResponse::new(fields)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use dataflow::{Session as About, Work};
 use pgwire::messages::data::{NoData, ParameterDescription};
 use pgwire::messages::extendedquery::{CloseComplete, ParseComplete, PortalSuspended};
 
@@ -53,6 +54,7 @@ impl Session {
         if !sources.is_empty() {
             return Err(PgError::new("42601", "cannot insert multiple commands into a prepared statement").into());
         }
+        self.may_run(&source)?;
         let (bounds, began, kind) = (self.begin(), Instant::now(), source.kind());
         let prepared = self.prepare(&bounds, source, given).await;
         if prepared.is_err() {
@@ -111,6 +113,10 @@ impl Session {
     async fn execute_portal(&mut self, name: &str, portal: &mut Portal, rows_max: usize) -> Result<()> {
         let (bounds, mut answer) = match std::mem::replace(&mut portal.progress, Progress::Done { had_rows: true }) {
             Progress::Ready => {
+                // A write that nothing follows is on its own, and evaluated again if another one was first.
+                if self.block.is_none() && may_write(&portal.statement) && !self.syncs_next().await? {
+                    self.begin_implicit();
+                }
                 let bounds = self.begin();
                 let values = std::mem::take(&mut portal.values);
                 let formats = portal.formats.clone();
@@ -135,7 +141,13 @@ impl Session {
             self.complete(&answer.tag, 0);
             return Ok(());
         };
+        // COPY runs to its end, as in PostgreSQL.
+        let is_copy = answer.tag == Tag::Copy;
+        let rows_max = if is_copy { usize::MAX } else { rows_max };
         let (sent, finished) = self.send_rows(&bounds, rows, rows_max).await?;
+        if is_copy {
+            portal.progress = Progress::Done { had_rows: false };
+        }
         if finished {
             self.complete(&answer.tag, sent);
         } else {
@@ -144,6 +156,10 @@ impl Session {
         }
         Ok(())
     }
+}
+
+fn may_write(statement: &Statement) -> bool {
+    matches!(statement.prepared.work, Work::Write(_) | Work::Session(About::Execute { .. }))
 }
 
 /// A SELECT without columns has rows all the same.

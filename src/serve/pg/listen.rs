@@ -57,8 +57,8 @@ async fn accept(listener: TcpListener, door: Arc<PgDoor>, mut leaving: watch::Re
             _ = leaving.wait_for(|leaving| *leaving) => return,
         };
         match taken {
-            Ok((stream, _)) => {
-                tokio::spawn(connection(stream, Arc::clone(&door), leaving.clone()));
+            Ok((stream, peer)) => {
+                tokio::spawn(connection(stream, peer, Arc::clone(&door), leaving.clone()));
             }
             Err(error) => {
                 // Out of files, most likely: some will be given back.
@@ -69,8 +69,8 @@ async fn accept(listener: TcpListener, door: Arc<PgDoor>, mut leaving: watch::Re
     }
 }
 
-async fn connection(stream: TcpStream, door: Arc<PgDoor>, leaving: watch::Receiver<bool>) {
+async fn connection(stream: TcpStream, peer: SocketAddr, door: Arc<PgDoor>, leaving: watch::Receiver<bool>) {
     // Answers are whole already when they are sent.
     let _ = stream.set_nodelay(true);
-    start::serve(stream, door, leaving).await;
+    start::serve(stream, peer, door, leaving).await;
 }

@@ -6,10 +6,10 @@
 //! committed epoch and holds up nobody.
 //!
 //! Guarantees: no statement is answered before recovery is done (57P03) nor after this process was fenced or is leaving
-//! (57P01); a statement that returns from a write is in a committed epoch; there are no transactions, so each statement
-//! stands alone, and the status is always idle. A panic in one connection ends, at most, that connection.
+//! (57P01); a statement that returns from a write is in a committed epoch; a transaction is in one epoch or nowhere. A panic in
+//! one connection ends, at most, that connection.
 //!
-//! The reading order: `listen`, `start`, `session`, then `simple` and `extended`, which both come to `run`.
+//! The reading order: `listen`, `start`, `session`, then `simple` and `extended`, which both come to `run`; `transaction/`.
 
 mod answer;
 mod array;
@@ -19,6 +19,8 @@ mod bind;
 mod calendar;
 mod cancel;
 mod conn;
+mod copy_in;
+mod copy_out;
 mod door;
 mod error;
 mod extended;
@@ -37,6 +39,7 @@ mod simple;
 mod sql_session;
 mod start;
 mod statement;
+mod transaction;
 mod types;
 mod write;
 

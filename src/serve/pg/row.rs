@@ -1,12 +1,13 @@
-//! Rows as DataRow messages, in chunks that can be cut between any two rows.
+//! Rows as DataRow or CopyData messages, in chunks that can be cut between any two rows.
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use bytes::{BufMut, BytesMut};
-use dataflow::{Queries, ResultType};
+use dataflow::{CopyFormat, Queries, ResultType};
 
 use super::binary::{Cells, Format};
+use super::copy_out;
 use super::error::PgError;
 
 /// A chunk is sent once it has so many bytes.
@@ -43,11 +44,18 @@ impl Chunk {
 pub(crate) struct RowEncoder {
     queries: Arc<dyn Queries>,
     columns: Vec<(ResultType, Format)>,
+    /// As lines of COPY.
+    copy: Option<Arc<CopyFormat>>,
 }
 
 impl RowEncoder {
     pub fn new(queries: Arc<dyn Queries>, columns: Vec<(ResultType, Format)>) -> Self {
-        Self { queries, columns }
+        Self { queries, columns, copy: None }
+    }
+
+    /// One that writes lines of COPY.
+    pub fn copy(queries: Arc<dyn Queries>, columns: impl Iterator<Item = ResultType>, format: Arc<CopyFormat>) -> Self {
+        Self { queries, columns: columns.map(|ty| (ty, Format::Text)).collect(), copy: Some(format) }
     }
 
     /// Writes all rows of a batch, giving each full chunk to `send`, which says whether to go on.
@@ -65,7 +73,10 @@ impl RowEncoder {
             .collect::<Result<Vec<_>, _>>()?;
         let mut chunk = Chunk::default();
         for row in 0..batch.num_rows() {
-            write_row(&cells, row, &mut chunk.bytes)?;
+            match &self.copy {
+                None => write_row(&cells, row, &mut chunk.bytes)?,
+                Some(format) => copy_out::write_row(&cells, row, format, &mut chunk.bytes)?,
+            }
             chunk.ends.push(chunk.bytes.len());
             if chunk.bytes.len() >= CHUNK_BYTES && send(std::mem::take(&mut chunk)).is_break() {
                 return Ok(());

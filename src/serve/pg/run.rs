@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
-use dataflow::{Limits, ResultType, View, Work};
+use dataflow::{Limits, ResultType, View, Work, Written};
+use pgwire::messages::copy::CopyDone;
 use pgwire::messages::response::{CommandComplete, EmptyQueryResponse};
 use plan::Catalog;
 use runtime::{Handle, Reply};
@@ -22,7 +23,7 @@ use super::write::{Attempt, Guard, Writing};
 impl Session {
     /// Prepares a statement for the last epoch's catalog.
     pub async fn prepare(&mut self, bounds: &Bounds, source: Source, given: Vec<u32>) -> Result<Statement> {
-        let catalog = Arc::clone(&self.door.engine()?.view().catalog);
+        let catalog = Arc::clone(&self.glimpse(self.door.engine()?).catalog);
         let queries = Arc::clone(&self.door.queries);
         let thread = tokio::task::spawn_blocking(move || Statement::prepare(&*queries, source, catalog, given));
         let mut statement = self.attend(bounds, thread).await?.map_err(PgError::internal)??;
@@ -67,7 +68,14 @@ impl Session {
         formats: &[Format],
     ) -> Result<Answer> {
         let handle = self.door.engine()?.clone();
-        let view = handle.view();
+        self.may_run(&statement.source)?;
+        let view = match &statement.prepared.work {
+            // What a stream table should be is asked of the epoch, not of what is written over it.
+            Work::Read(_) if statement.source.first_word() == "VERIFY" => handle.view(),
+            Work::Read(_) | Work::CopyOut(_) => self.view(&handle),
+            Work::Write(_) if self.block.is_some() => self.view(&handle),
+            _ => self.glimpse(&handle),
+        };
         let statement = self.current(bounds, statement, &view.catalog).await?;
         if !matches!(statement.prepared.work, Work::Engine) {
             statement.prepared.notices.iter().for_each(|text| self.notice(text.clone()));
@@ -86,8 +94,24 @@ impl Session {
                 };
                 Ok(reading.start(tag_of_read(&statement)))
             }
+            Work::CopyOut(copy) => {
+                let types = copy.columns.iter().map(|column| column.ty);
+                let encoder = RowEncoder::copy(Arc::clone(&self.door.queries), types, Arc::clone(&copy.format));
+                let reading = Reading {
+                    read: Arc::clone(&copy.read),
+                    values,
+                    view,
+                    limits: self.limits(bounds),
+                    encoder: Arc::new(encoder),
+                    source: statement.source.clone(),
+                    place: self.place(bounds).await?,
+                };
+                self.begin_copy_out(copy)?;
+                Ok(reading.start(Tag::Copy))
+            }
+            Work::CopyIn(_) => self.copy_in(bounds, &handle, statement).await,
             Work::Write(_) => self.write(bounds, &handle, statement, values, formats).await,
-            Work::Engine => self.tell_engine(handle, &statement, formats).await,
+            Work::Engine => self.tell_engine(bounds, handle, &statement, formats).await,
             Work::Jobs => {
                 let Reply { tag, rows, .. } = handle.jobs();
                 self.text_rows(&statement, formats, rows, Tag::Fixed(tag))
@@ -97,7 +121,7 @@ impl Session {
     }
 
     /// Evaluates and writes, again and again until no other statement was first.
-    async fn write(
+    pub async fn write(
         &mut self,
         bounds: &Bounds,
         handle: &Handle,
@@ -106,6 +130,19 @@ impl Session {
         formats: &[Format],
     ) -> Result<Answer> {
         self.may_change(&statement)?;
+        if self.block.is_some() {
+            let Work::Write(write) = &statement.prepared.work else {
+                return Err(PgError::internal("a write is none any more").into());
+            };
+            let writing = Writing {
+                write: Arc::clone(write),
+                values,
+                limits: self.limits(bounds),
+                source: statement.source.clone(),
+            };
+            let written = self.write_in_block(bounds, handle, writing).await?;
+            return self.written(&statement, written, formats);
+        }
         let _place = self.place(bounds).await?;
         for number in 0.. {
             let Work::Write(write) = &statement.prepared.work else { break };
@@ -123,11 +160,7 @@ impl Session {
             };
             let attempt = attempt(bounds, writing, handle.clone(), view, guard).await?;
             if let Attempt::Done(written) = attempt {
-                let tag = Tag::Fixed(written.tag);
-                if statement.columns.is_empty() {
-                    return Ok(Answer { rows: None, tag });
-                }
-                return Ok(Answer::batches(&self.encoder(&statement, formats), &written.returning, tag)?);
+                return self.written(&statement, written, formats);
             }
             if bounds.stop.is_asked() {
                 return Err(cancelled().into());
@@ -136,11 +169,27 @@ impl Session {
         Err(PgError::internal("a write is none any more").into())
     }
 
-    /// Gives a statement to the engine's loop. Once it is there it is not taken back, so its end is waited for.
-    async fn tell_engine(&mut self, handle: Handle, statement: &Statement, formats: &[Format]) -> Result<Answer> {
-        // What has no rows to show changes something.
+    /// What a write answers.
+    fn written(&self, statement: &Statement, written: Written, formats: &[Format]) -> Result<Answer> {
+        let tag = Tag::Fixed(written.tag);
         if statement.columns.is_empty() {
+            return Ok(Answer { rows: None, tag });
+        }
+        Ok(Answer::batches(&self.encoder(statement, formats), &written.returning, tag)?)
+    }
+
+    /// Gives a statement to the engine's loop. Once it is there it is not taken back, so its end is waited for.
+    async fn tell_engine(
+        &mut self,
+        bounds: &Bounds,
+        handle: Handle,
+        statement: &Statement,
+        formats: &[Format],
+    ) -> Result<Answer> {
+        // What has no rows to show changes something, and is an epoch of its own.
+        if statement.columns.is_empty() || statement.source.first_word() == "REPLAY" {
             self.may_change(statement)?;
+            self.stand_alone(bounds, &statement.source).await?;
         }
         let text = statement.source.text.clone();
         let thread = tokio::task::spawn_blocking(move || handle.execute(text));
@@ -182,17 +231,18 @@ impl Session {
     }
 
     /// A place among the running queries, which may have to be waited for.
-    async fn place(&mut self, bounds: &Bounds) -> Result<Place> {
+    pub async fn place(&mut self, bounds: &Bounds) -> Result<Place> {
         let running = Arc::clone(&self.door.running);
         let permit = self.attend(bounds, running.acquire_owned()).await?.map_err(PgError::internal)?;
         Ok(Place { _permit: permit, _counted: self.door.metrics().running() })
     }
 
-    fn limits(&self, bounds: &Bounds) -> Limits {
+    pub fn limits(&self, bounds: &Bounds) -> Limits {
         Limits {
             deadline: bounds.deadline,
             memory_bytes: self.door.limits.query_memory_bytes,
             cancelled: Arc::clone(&bounds.stop.flag),
+            session: Arc::clone(&self.sequences),
         }
     }
 
@@ -203,11 +253,21 @@ impl Session {
     }
 
     /// An error if the session said that it changes nothing.
-    fn may_change(&self, statement: &Statement) -> Result<()> {
+    pub fn may_change(&self, statement: &Statement) -> Result<()> {
         if self.settings.is_read_only() {
-            let word = statement.source.first_word();
+            let word = match statement.source.command().as_str() {
+                "SELECT" if statement.source.text.to_ascii_uppercase().contains("FOR") => {
+                    "SELECT FOR UPDATE".to_string()
+                }
+                "COPY" => "COPY FROM".to_string(),
+                command => command.to_string(),
+            };
             let error = PgError::new("25006", format!("cannot execute {word} in a read-only transaction"));
-            return Err(error.hint("SET default_transaction_read_only = off").into());
+            let hint = match self.block {
+                Some(_) => "begin a transaction that is READ WRITE",
+                None => "SET default_transaction_read_only = off",
+            };
+            return Err(error.hint(hint).into());
         }
         Ok(())
     }
@@ -234,6 +294,10 @@ impl Session {
         match tag {
             Tag::Fixed(tag) => self.conn.put(&CommandComplete::new(tag.clone())),
             Tag::Rows => self.conn.put(&CommandComplete::new(format!("SELECT {rows}"))),
+            Tag::Copy => {
+                self.conn.put(&CopyDone::new());
+                self.conn.put(&CommandComplete::new(format!("COPY {rows}")));
+            }
             Tag::Empty => self.conn.put(&EmptyQueryResponse::new()),
         }
     }
@@ -256,7 +320,7 @@ async fn attempt(bounds: &Bounds, writing: Writing, handle: Handle, view: Arc<Vi
 
 fn tag_of_read(statement: &Statement) -> Tag {
     match statement.source.first_word().as_str() {
-        word @ ("EXPLAIN" | "SHOW") => Tag::Fixed(word.to_string()),
+        word @ ("EXPLAIN" | "SHOW" | "VERIFY") => Tag::Fixed(word.to_string()),
         _ => Tag::Rows,
     }
 }

@@ -17,6 +17,7 @@ use super::frame::Frame;
 use super::settings::{Changed, Settings};
 use super::start::{introduce, say_goodbye};
 use super::statement::Statement;
+use super::transaction::{Block, State};
 
 /// See the module.
 pub(crate) struct Session {
@@ -26,10 +27,16 @@ pub(crate) struct Session {
     /// By name; the unnamed one under "".
     pub statements: HashMap<String, Arc<Statement>>,
     pub portals: HashMap<String, Portal>,
+    /// The transaction that it is in.
+    pub block: Option<Block>,
+    /// What sequences gave to it.
+    pub sequences: Arc<dataflow::SequenceSession>,
     ticket: Ticket,
     leaving: watch::Receiver<bool>,
     /// An error was sent: messages are skipped up to Sync.
     skips: bool,
+    /// It was said that it is ready, and nothing was asked since.
+    idle: bool,
 }
 
 /// What bounds one statement.
@@ -59,9 +66,12 @@ impl Session {
             settings,
             statements: HashMap::new(),
             portals: HashMap::new(),
+            block: None,
+            sequences: Arc::default(),
             ticket,
             leaving,
             skips: false,
+            idle: false,
         }
     }
 
@@ -84,6 +94,7 @@ impl Session {
         self.flush().await?;
         loop {
             let Some(message) = self.message().await? else { return Ok(()) };
+            self.idle = false;
             let (kind, body) = message?;
             if self.skips && kind != b'S' && kind != b'X' {
                 continue;
@@ -98,6 +109,7 @@ impl Session {
                 Ok(()) if self.conn.is_full() => self.flush().await?,
                 Ok(()) => {}
                 Err(Failure::Error(error)) if !error.fatal => {
+                    self.fail_block();
                     self.conn.put(&error.response());
                     if Frame::is_extended(kind) {
                         self.skips = true;
@@ -114,8 +126,23 @@ impl Session {
     /// The next message.
     async fn message(&mut self) -> Result<Option<std::result::Result<(u8, bytes::Bytes), PgError>>> {
         let mut leaving = self.leaving.clone();
+        let in_block = self.idle && matches!(self.state(), State::Open | State::Failed);
+        let patience = self.settings.idle_in_transaction_timeout().filter(|_| in_block);
+        let deadline = patience.map(|patience| Instant::now() + patience);
         tokio::select! {
             message = self.conn.message(MESSAGE_BYTES_MAX) => Ok(message?),
+            _ = leaving.wait_for(|leaving| *leaving) => Err(PgError::leaving().into()),
+            () = until(deadline) => {
+                Err(PgError::fatal("25P03", "terminating connection due to idle-in-transaction timeout").into())
+            }
+        }
+    }
+
+    /// Whether the client's next message ends those that are one transaction.
+    pub async fn syncs_next(&mut self) -> Result<bool> {
+        let mut leaving = self.leaving.clone();
+        tokio::select! {
+            syncs = self.conn.syncs_next() => Ok(syncs?),
             _ = leaving.wait_for(|leaving| *leaving) => Err(PgError::leaving().into()),
         }
     }
@@ -135,9 +162,8 @@ impl Session {
             Frame::Close { portal, name } => self.close(portal, &name),
             Frame::Flush => self.flush().await,
             Frame::Sync => {
-                // What is open is open in a transaction, and each ends here.
-                self.portals.clear();
                 self.skips = false;
+                self.sync().await?;
                 self.ready();
                 self.flush().await
             }
@@ -146,6 +172,20 @@ impl Session {
                 .into()),
             Frame::Copy | Frame::Terminate => Ok(()),
         }
+    }
+
+    /// The end of messages that were one transaction, unless they are in a block.
+    async fn sync(&mut self) -> Result<()> {
+        let bounds = self.begin();
+        match self.end_implicit(&bounds).await {
+            Err(Failure::Error(error)) if !error.fatal => self.conn.put(&error.response()),
+            done => done?,
+        }
+        if self.block.is_none() {
+            // What is open is open in a transaction.
+            self.portals.clear();
+        }
+        Ok(())
     }
 
     /// A statement begins: it can be cancelled, and its time runs.
@@ -157,6 +197,17 @@ impl Session {
     /// A statement goes on.
     pub fn resume(&self, bounds: &Bounds) {
         self.ticket.resume(&bounds.stop);
+    }
+
+    /// The client's next message within a statement.
+    pub async fn next_message(&mut self, bounds: &Bounds) -> Result<(u8, bytes::Bytes)> {
+        let mut leaving = self.leaving.clone();
+        let failure = tokio::select! {
+            message = self.conn.message(MESSAGE_BYTES_MAX) => return Ok(message?.ok_or(Failure::Gone)??),
+            failure = interrupted(bounds, &mut leaving) => failure,
+        };
+        bounds.stop.ask();
+        Err(failure)
     }
 
     /// Waits for something, unless the statement is stopped, its time is over, the client goes or the process leaves.
@@ -187,7 +238,7 @@ impl Session {
     }
 
     /// Sends all that there is.
-    async fn flush(&mut self) -> Result<()> {
+    pub async fn flush(&mut self) -> Result<()> {
         let mut leaving = self.leaving.clone();
         tokio::select! {
             sent = self.conn.flush() => Ok(sent?),
@@ -196,7 +247,12 @@ impl Session {
     }
 
     fn ready(&mut self) {
-        self.conn.put(&ReadyForQuery::new(TransactionStatus::Idle));
+        self.idle = true;
+        self.conn.put(&ReadyForQuery::new(match self.state() {
+            State::Idle | State::Implicit => TransactionStatus::Idle,
+            State::Open => TransactionStatus::Transaction,
+            State::Failed => TransactionStatus::Error,
+        }));
     }
 
     pub fn notice(&mut self, message: String) {

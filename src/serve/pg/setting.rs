@@ -19,6 +19,7 @@ pub(crate) enum Takes {
     DateStyle,
     TimeZone,
     Time,
+    Isolation,
 }
 
 /// One that is known.
@@ -52,11 +53,11 @@ pub(crate) const KNOWN: &[Setting] = &[
     plain("client_min_messages", "notice", Takes::Any),
     reported("DateStyle", "ISO, MDY", Takes::DateStyle),
     plain("default_transaction_deferrable", "off", Takes::Boolean),
-    plain("default_transaction_isolation", "read committed", Takes::Any),
+    plain("default_transaction_isolation", "read committed", Takes::Isolation),
     reported("default_transaction_read_only", "off", Takes::Boolean),
     plain("escape_string_warning", "on", Takes::Boolean),
     plain("extra_float_digits", "1", Takes::Any),
-    plain("idle_in_transaction_session_timeout", "0", Takes::Any),
+    plain("idle_in_transaction_session_timeout", "0", Takes::Time),
     reported("in_hot_standby", "off", Takes::Nothing),
     reported("integer_datetimes", "on", Takes::Nothing),
     reported("IntervalStyle", "postgres", Takes::Itself),
@@ -81,7 +82,7 @@ pub(crate) const KNOWN: &[Setting] = &[
     plain("synchronous_commit", "on", Takes::Any),
     reported("TimeZone", "UTC", Takes::TimeZone),
     plain("transaction_deferrable", "off", Takes::Boolean),
-    plain("transaction_isolation", "read committed", Takes::Any),
+    plain("transaction_isolation", "read committed", Takes::Isolation),
     plain("transaction_read_only", "off", Takes::Boolean),
     plain("xmloption", "content", Takes::Any),
 ];
@@ -110,6 +111,10 @@ impl Setting {
                 let hint = "Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".";
                 in_words(time(value).ok_or_else(|| invalid().hint(hint))?)
             }
+            Takes::Isolation => {
+                let level = ISOLATION.iter().find(|level| level.eq_ignore_ascii_case(value));
+                level.ok_or_else(|| invalid().hint(format!("Available values: {}.", ISOLATION.join(", "))))?.to_string()
+            }
             Takes::TimeZone if is_utc(value) => value.to_string(),
             Takes::TimeZone => {
                 let warning = format!("times are shown in UTC, not in \"{value}\": no other time zone is supported");
@@ -119,6 +124,9 @@ impl Setting {
         Ok((kept, None))
     }
 }
+
+/// The levels of isolation.
+const ISOLATION: [&str; 4] = ["serializable", "repeatable read", "read committed", "read uncommitted"];
 
 /// PostgreSQL's words for it, which may be cut short.
 fn boolean(value: &str) -> Option<bool> {

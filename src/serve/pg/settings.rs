@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::error::PgError;
 use super::setting::{self, KNOWN, Setting, known};
+use super::transaction::begin_anew;
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -40,6 +41,7 @@ impl Settings {
         for (name, value) in said.map(|(name, value)| (name.as_str(), value.as_str())).chain(pairs(&options)) {
             warnings.extend(settings.set(name, Some(value))?.warning);
         }
+        begin_anew(&mut settings);
         settings.start.clone_from(&settings.values);
         Ok((settings, warnings))
     }
@@ -66,7 +68,12 @@ impl Settings {
 
     /// All back to the start.
     pub fn reset(&mut self) -> Changed {
-        let before = std::mem::replace(&mut self.values, self.start.clone());
+        self.replace(Self { values: self.start.clone(), start: self.start.clone() })
+    }
+
+    /// All become others.
+    pub fn replace(&mut self, others: Self) -> Changed {
+        let before = std::mem::replace(&mut self.values, others.values);
         let changed = |setting: &&Setting| before.get(&key(setting.name)) != self.values.get(&key(setting.name));
         let reported = KNOWN.iter().filter(|setting| setting.reported).filter(changed);
         Changed {
@@ -101,9 +108,14 @@ impl Settings {
         setting::time(self.get("statement_timeout")).filter(|time| !time.is_zero())
     }
 
+    /// How long a transaction may wait for its client.
+    pub fn idle_in_transaction_timeout(&self) -> Option<Duration> {
+        setting::time(self.get("idle_in_transaction_session_timeout")).filter(|time| !time.is_zero())
+    }
+
     /// Whether statements may change nothing.
     pub fn is_read_only(&self) -> bool {
-        self.get("default_transaction_read_only") == "on" || self.get("transaction_read_only") == "on"
+        self.get("transaction_read_only") == "on"
     }
 
     fn get(&self, name: &str) -> &str {

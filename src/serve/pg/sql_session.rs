@@ -1,4 +1,4 @@
-//! Statements about the session itself: its settings, its prepared statements, and the transactions that there are not.
+//! Statements about the session itself: its settings and its prepared statements.
 
 use std::sync::Arc;
 
@@ -22,19 +22,26 @@ impl Session {
         formats: &[Format],
     ) -> Result<Answer> {
         match about {
-            About::Set { name, value } => {
-                let changed = match (name.as_str(), &value) {
-                    ("all", None) => self.settings.reset(),
-                    (name, value) => self.settings.set(name, value.as_deref())?,
-                };
-                self.report(changed);
+            About::Set { name, value, local } => {
+                self.set_setting(&name, value.as_deref(), local)?;
                 Ok(Answer::tag(if statement.source.first_word() == "RESET" { "RESET" } else { "SET" }))
             }
             About::Show { name } => self.show(&name, statement, formats),
-            About::Begin => Err(no_transactions().into()),
-            About::Commit => Ok(self.no_transaction("COMMIT")),
-            About::Rollback => Ok(self.no_transaction("ROLLBACK")),
-            About::Discard => Ok(self.discard()),
+            About::Block(said) => self.block_statement(bounds, said, &statement.source).await,
+            About::Characteristics(modes) => {
+                self.set_characteristics(modes)?;
+                Ok(Answer::tag("SET"))
+            }
+            About::Discard => {
+                if self.block.is_some() {
+                    return Err(PgError::new("25001", "DISCARD ALL cannot run inside a transaction block").into());
+                }
+                Ok(self.discard())
+            }
+            About::DiscardSequences => {
+                self.sequences.forget();
+                Ok(Answer::tag("DISCARD SEQUENCES"))
+            }
             About::Done { tag } => Ok(Answer::tag(tag)),
             About::Deallocate { name: None } => {
                 self.statements.clear();
@@ -60,17 +67,12 @@ impl Session {
         self.text_rows(statement, formats, rows, Tag::Fixed("SHOW".to_string()))
     }
 
-    /// COMMIT and ROLLBACK where there is nothing to end.
-    fn no_transaction(&mut self, tag: &str) -> Answer {
-        self.warning("25P01", "there is no transaction in progress".to_string());
-        Answer::tag(tag)
-    }
-
     /// As if the client had just come.
     fn discard(&mut self) -> Answer {
         let changed = self.settings.reset();
         self.report(changed);
         self.statements.clear();
+        self.sequences.forget();
         Answer::tag("DISCARD ALL")
     }
 
@@ -114,11 +116,4 @@ impl Session {
         }
         Box::pin(self.run_statement(bounds, statement, values, formats)).await
     }
-}
-
-fn no_transactions() -> PgError {
-    PgError::new("0A000", "transaction blocks are not supported: each statement is a transaction of its own").hint(
-        "Use autocommit (psycopg: autocommit=True; JDBC: setAutoCommit(true), its default; node: no BEGIN). Transaction blocks \
-         come in the next version.",
-    )
 }

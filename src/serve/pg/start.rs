@@ -1,6 +1,7 @@
-//! How a connection begins: no encryption yet, a cancel request or a session; the password; what the server tells of itself.
+//! How a connection begins: encryption, a cancel request or a session; the password; what the server tells of itself.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::frame::Fields;
 use super::session::Session;
 use super::settings::Settings;
 use super::{PgDoor, auth};
+use crate::stream::Stream;
 
 /// How long a client may take until it is in.
 const GREETING_MAX: Duration = Duration::from_secs(60);
@@ -29,10 +31,10 @@ const CANCEL: u32 = 80_877_102;
 const VERSION: u32 = 3 << 16;
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(stream: TcpStream, door: Arc<PgDoor>, mut leaving: watch::Receiver<bool>) {
-    let mut conn = Conn::new(stream);
+pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, door: Arc<PgDoor>, mut leaving: watch::Receiver<bool>) {
+    let mut conn = Conn::new(Stream::Plain(stream));
     let greeted = tokio::select! {
-        greeted = tokio::time::timeout(GREETING_MAX, greet(&mut conn, &door)) => greeted.unwrap_or(Err(Failure::Gone)),
+        greeted = tokio::time::timeout(GREETING_MAX, greet(&mut conn, peer, &door)) => greeted.unwrap_or(Err(Failure::Gone)),
         _ = leaving.wait_for(|leaving| *leaving) => Err(PgError::leaving().into()),
     };
     match greeted {
@@ -65,12 +67,20 @@ struct Greeted {
 }
 
 /// `None`: it did not want to come in.
-async fn greet(conn: &mut Conn, door: &Arc<PgDoor>) -> Result<Option<Greeted>> {
+async fn greet(conn: &mut Conn, peer: SocketAddr, door: &Arc<PgDoor>) -> Result<Option<Greeted>> {
     loop {
         let Some(message) = conn.greeting().await? else { return Ok(None) };
         let mut fields = Fields(message);
         match fields.u32()? {
-            SSL => conn.put(&SslResponse::Refuse),
+            SSL => match &door.tls {
+                Some(tls) => {
+                    conn.put(&SslResponse::Accept);
+                    conn.flush().await?;
+                    let encrypted = conn.encrypt(tls).await;
+                    encrypted.inspect_err(|error| tracing::debug!(%peer, "no TLS handshake: {error}"))?;
+                }
+                None => conn.put(&SslResponse::Refuse),
+            },
             GSS => conn.put(&GssEncResponse::Refuse),
             CANCEL => {
                 if let (Ok(number), Ok(secret)) = (fields.u32(), fields.u32()) {
@@ -78,7 +88,13 @@ async fn greet(conn: &mut Conn, door: &Arc<PgDoor>) -> Result<Option<Greeted>> {
                 }
                 return Ok(None);
             }
-            version => return start(conn, door, version, fields.0).await.map(Some),
+            version => {
+                if must_encrypt(peer, door.tls.is_some(), conn.is_encrypted()) {
+                    let error = PgError::fatal("28000", format!("a connection from {} must be encrypted", peer.ip()));
+                    return Err(error.hint("set sslmode=require (or verify-full) in the client").into());
+                }
+                return start(conn, door, version, fields.0).await.map(Some);
+            }
         }
         conn.flush().await?;
     }
@@ -118,6 +134,11 @@ async fn start(conn: &mut Conn, door: &Arc<PgDoor>, version: u32, body: Bytes) -
     Ok(Greeted { settings, place })
 }
 
+/// Who has a certificate wants nobody to read along; on this machine nobody is in between.
+fn must_encrypt(peer: SocketAddr, has_certificate: bool, is_encrypted: bool) -> bool {
+    has_certificate && !is_encrypted && !peer.ip().to_canonical().is_loopback()
+}
+
 /// The names and values of a start-up message.
 fn parameters(body: Bytes) -> Result<BTreeMap<String, String>> {
     let wrong = |_| PgError::fatal("08P01", "invalid startup packet layout: expected terminator as last byte");
@@ -138,4 +159,26 @@ pub(crate) fn introduce(conn: &mut Conn, settings: &Settings, number: i32, secre
         conn.put(&ParameterStatus::new(name.to_string(), value.to_string()));
     }
     conn.put(&BackendKeyData::new(number, SecretKey::I32(secret)));
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::must_encrypt;
+
+    #[test]
+    fn other_machines_encrypt_where_there_is_a_certificate() {
+        for (peer, has_certificate, is_encrypted, must) in [
+            ("192.0.2.1:1", true, false, true),
+            ("[2001:db8::1]:1", true, false, true),
+            ("[::ffff:192.0.2.1]:1", true, false, true),
+            ("192.0.2.1:1", true, true, false),
+            ("192.0.2.1:1", false, false, false),
+            ("127.0.0.1:1", true, false, false),
+            ("[::1]:1", true, false, false),
+            ("[::ffff:127.0.0.1]:1", true, false, false),
+        ] {
+            assert_eq!(must_encrypt(peer.parse().unwrap(), has_certificate, is_encrypted), must, "{peer}");
+        }
+    }
 }

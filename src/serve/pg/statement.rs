@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dataflow::{Prepared, Queries, ResultColumn, ResultType, Session, Work};
+use dataflow::{Prepared, Queries, ResultColumn, ResultType, Session, Work, Write};
 use pgwire::messages::data::{FieldDescription, RowDescription};
 use plan::Catalog;
 use zset::ColumnType;
@@ -35,6 +35,35 @@ impl Source {
 
     /// The first word in upper case, behind comments: what kind of statement it is.
     pub fn first_word(&self) -> String {
+        self.words().chars().take_while(char::is_ascii_alphabetic).collect::<String>().to_ascii_uppercase()
+    }
+
+    /// The words that name the statement, in upper case: `CREATE STREAM TABLE`.
+    pub fn command(&self) -> String {
+        const NAMING: [&str; 15] = [
+            "CREATE",
+            "DROP",
+            "ALTER",
+            "STREAM",
+            "MATERIALIZED",
+            "VIEW",
+            "TABLE",
+            "SOURCE",
+            "SINK",
+            "INDEX",
+            "SCHEMA",
+            "DISCARD",
+            "ALL",
+            "REPLAY",
+            "REFRESH",
+        ];
+        let words = self.words().split(|c: char| !c.is_ascii_alphabetic()).map(str::to_ascii_uppercase);
+        let words: Vec<String> = words.take(3).take_while(|word| NAMING.contains(&word.as_str())).collect();
+        if words.is_empty() { self.first_word() } else { words.join(" ") }
+    }
+
+    /// The text behind comments.
+    fn words(&self) -> &str {
         let mut rest = self.text.trim_start();
         loop {
             let behind = if rest.starts_with("--") {
@@ -46,7 +75,7 @@ impl Source {
             };
             rest = behind.unwrap_or_default().trim_start();
         }
-        rest.chars().take_while(char::is_ascii_alphabetic).collect::<String>().to_ascii_uppercase()
+        rest
     }
 }
 
@@ -73,6 +102,8 @@ pub(crate) struct Statement {
     /// The columns of its answer.
     pub columns: Vec<ResultColumn>,
     catalog: Arc<Catalog>,
+    /// It is what a COPY has read, and not planned again: it looks by itself whether its table is still as it was.
+    settled: bool,
 }
 
 impl Statement {
@@ -99,12 +130,18 @@ impl Statement {
             Work::Session(session) => columns_of_session(session),
             _ => prepared.columns.clone(),
         };
-        Ok(Self { source, given, prepared, columns, catalog })
+        Ok(Self { source, given, prepared, columns, catalog, settled: false })
     }
 
     /// Whether it was prepared for this catalog.
     pub fn is_for(&self, catalog: &Arc<Catalog>) -> bool {
-        Arc::ptr_eq(&self.catalog, catalog)
+        self.settled || Arc::ptr_eq(&self.catalog, catalog)
+    }
+
+    /// A COPY whose bytes have become a write.
+    pub fn as_write(&self, write: Arc<dyn Write>) -> Self {
+        let prepared = Prepared { work: Work::Write(write), ..self.prepared.clone() };
+        Self { prepared, settled: true, ..self.clone() }
     }
 
     /// Prepares it anew for another catalog; its client has been told its columns and parameters, so they must stay.
@@ -141,8 +178,8 @@ impl Statement {
     /// What metrics count it as.
     pub fn kind(&self) -> &'static str {
         match self.prepared.work {
-            Work::Read(_) => "read",
-            Work::Write(_) => "write",
+            Work::Read(_) | Work::CopyOut(_) => "read",
+            Work::Write(_) | Work::CopyIn(_) => "write",
             Work::Engine => "engine",
             Work::Session(_) | Work::Jobs | Work::Nothing => "session",
         }
@@ -181,5 +218,9 @@ mod tests {
         assert_eq!(first("  -- a\n /* b */ explain SELECT 1"), "EXPLAIN");
         assert_eq!(first("/* open"), "");
         assert_eq!(first("(SELECT 1)"), "");
+        let command = |text: &str| Source::whole(text).command();
+        assert_eq!(command("/* x */ create stream table v AS SELECT 1"), "CREATE STREAM TABLE");
+        assert_eq!(command("drop table t"), "DROP TABLE");
+        assert_eq!(command("VERIFY x"), "VERIFY");
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dataflow::{Limits, View, Write, Written};
-use runtime::{Handle, WriteError};
+use runtime::{Handle, Transaction, WriteError};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use super::error::PgError;
@@ -61,7 +61,7 @@ impl Writing {
             .write
             .evaluate(&self.values, view, &self.limits)
             .map_err(|error| PgError::of_statement(error, &self.source))?;
-        if written.changes.gone.num_rows() == 0 && written.changes.come.num_rows() == 0 {
+        if written.changes.is_nothing() {
             return Ok(Attempt::Done(written));
         }
         match handle.write(written.changes.clone()) {
@@ -72,6 +72,26 @@ impl Writing {
             }
             Err(WriteError::Engine(error)) => Err(PgError::of_engine(error, &self.source)),
         }
+    }
+
+    /// Writes within a transaction; blocking. Refused, nothing is written.
+    pub fn within(&self, transaction: &mut Transaction, handle: &Handle) -> Result<Written, PgError> {
+        let written = self
+            .write
+            .evaluate(&self.values, transaction.view(), &self.limits)
+            .map_err(|error| PgError::of_statement(error, &self.source))?;
+        if self.write.is_of_sequences() {
+            handle.write(written.changes.clone()).map_err(|error| PgError::of_write(error, &self.source))?;
+            return Ok(written);
+        }
+        transaction.write(&written.changes, &handle.view()).map_err(|error| PgError::of_write(error, &self.source))?;
+        let bytes = transaction.bytes();
+        if bytes > self.limits.memory_bytes {
+            let message =
+                format!("the rows that the transaction has written take {bytes} bytes, more than it may hold");
+            return Err(PgError::new("53200", message).hint("commit more often, or raise --query-memory"));
+        }
+        Ok(written)
     }
 
     /// Waits until there is a view with what was first; not longer than a moment, for it may have failed after all.

@@ -29,6 +29,7 @@ use zset::ColumnType;
 use crate::error::Result;
 
 pub(crate) use mentions::mentions;
+pub(crate) use world::quote_ident;
 
 /// Prepares a query that [`mentions`] the catalog. `types` are those given for $1, $2, ...
 pub(crate) fn prepare(ast: &ast::Query, catalog: &Catalog, types: &[Option<ColumnType>]) -> Result<Prepared> {

@@ -3,11 +3,13 @@
 //!
 //! A table of our own or of a topic is a table, a stream table is a materialized view, a CREATE SOURCE is a foreign table on
 //! the server named after its connector. A key is an index `<table>_pkey`: a primary key if none of its columns can be
-//! NULL, else (a GROUP BY column may be) a unique index with NULLS NOT DISTINCT, which is what a derived key is. Sinks are
+//! NULL, else (a GROUP BY column may be) a unique index with NULLS NOT DISTINCT, which is what a derived key is. A UNIQUE constraint
+//! is an index too, and SERIAL and IDENTITY columns have sequences. Sinks are
 //! not relations.
 
-use dataflow::View;
-use plan::{Catalog, TableDef, TableId, TableKind};
+use dataflow::{SequenceAt, View};
+use plan::{Catalog, Sequence, SequenceId, TableDef, TableId, TableKind};
+use zset::Column;
 
 use super::facts;
 use super::value::Value;
@@ -37,6 +39,8 @@ const INDEX: i64 = 1;
 const ROW_TYPE: i64 = 2;
 const ROW_TYPE_ARRAY: i64 = 3;
 const KEY_CONSTRAINT: i64 = 4;
+/// Where the oids of the indexes of UNIQUE constraints, of these and of sequences begin, four of each number.
+const SLOTS: i64 = 0x2000_0000;
 /// Where the oids of column defaults and CHECK constraints begin; every table has room for 2,048.
 const DEFAULTS: i64 = 0x4000_0000;
 const CHECKS: i64 = 0x6000_0000;
@@ -52,25 +56,32 @@ pub(crate) struct World<'a> {
     pub(crate) view: Option<&'a View>,
 }
 
-/// A table's key as an index.
+/// A table's key, or a UNIQUE constraint, as an index.
 pub(crate) struct Key<'a> {
     pub(crate) oid: i64,
     pub(crate) name: String,
     pub(crate) table: &'a TableDef,
+    /// The places of its columns.
+    pub(crate) places: &'a [usize],
     /// Whether it is a primary key; else a unique index.
     pub(crate) primary: bool,
+    pub(crate) nulls_not_distinct: bool,
+    /// The oid of the constraint that it is of; 0: of none.
+    pub(crate) constraint: i64,
 }
 
 /// A constraint.
 pub(crate) struct Constraint<'a> {
     pub(crate) oid: i64,
     pub(crate) name: String,
-    /// `p` or `c`.
+    /// `p`, `u` or `c`.
     pub(crate) kind: &'static str,
     pub(crate) table: &'a TableDef,
     pub(crate) definition: String,
-    /// Column numbers from 1.
-    pub(crate) columns: Vec<i64>,
+    /// The places of its columns; of a CHECK none.
+    pub(crate) places: &'a [usize],
+    /// The oid of its index; 0: it has none.
+    pub(crate) index: i64,
 }
 
 /// A column's default.
@@ -104,50 +115,86 @@ pub(crate) fn row_types(table: &TableDef) -> (i64, i64) {
     (table_oid(table.id) + ROW_TYPE, table_oid(table.id) + ROW_TYPE_ARRAY)
 }
 
-/// A table's key.
-pub(crate) fn key(table: &TableDef) -> Option<Key<'_>> {
-    (!table.key.is_empty()).then(|| Key {
-        oid: table_oid(table.id) + INDEX,
-        name: format!("{}_pkey", table.name),
-        table,
-        primary: table.key_columns().all(|column| !column.nullable),
-    })
+/// The oid that a number of a table has for one of the things that have numbers.
+fn slot_oid(table: &TableDef, slot: u32, thing: i64) -> i64 {
+    SLOTS + 2048 * i64::from(table.id.0) + 4 * i64::from(slot % 512) + thing
 }
 
-impl Key<'_> {
+/// The oid of a sequence.
+pub(crate) fn sequence_oid(table: &TableDef, sequence: &Sequence) -> i64 {
+    slot_oid(table, sequence.slot, 2)
+}
+
+/// The indexes of a table.
+pub(crate) fn keys_of(table: &TableDef) -> impl Iterator<Item = Key<'_>> {
+    let key = (!table.key.is_empty()).then(|| {
+        let primary = table.key_columns().all(|column| !column.nullable);
+        Key {
+            oid: table_oid(table.id) + INDEX,
+            name: format!("{}_pkey", table.name),
+            table,
+            places: &table.key,
+            primary,
+            nulls_not_distinct: !primary,
+            constraint: if primary { table_oid(table.id) + KEY_CONSTRAINT } else { 0 },
+        }
+    });
+    let uniques = table.uniques().iter().map(move |unique| Key {
+        oid: slot_oid(table, unique.slot, 0),
+        name: unique.name.clone(),
+        table,
+        places: &unique.columns,
+        primary: false,
+        nulls_not_distinct: unique.nulls_not_distinct,
+        constraint: slot_oid(table, unique.slot, 1),
+    });
+    key.into_iter().chain(uniques)
+}
+
+impl<'a> Key<'a> {
+    /// Its columns.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &Column> {
+        self.places.iter().map(|&at| &self.table.columns.0[at])
+    }
+
     /// The columns, quoted as SQL needs it.
-    pub(crate) fn columns(&self) -> String {
-        self.table.key_columns().map(|column| quote_ident(&column.name)).collect::<Vec<_>>().join(", ")
+    fn list(&self) -> String {
+        self.columns().map(|column| quote_ident(&column.name)).collect::<Vec<_>>().join(", ")
     }
 
     /// Column numbers from 1.
     pub(crate) fn numbers(&self) -> Vec<i64> {
-        self.table.key.iter().map(|&at| at as i64 + 1).collect()
+        numbers(self.places)
+    }
+
+    /// The constraint that it is of.
+    fn of_constraint(self) -> Constraint<'a> {
+        let nulls = if self.nulls_not_distinct { " NULLS NOT DISTINCT" } else { "" };
+        let definition = match self.primary {
+            true => format!("PRIMARY KEY ({})", self.list()),
+            false => format!("UNIQUE{nulls} ({})", self.list()),
+        };
+        let kind = if self.primary { "p" } else { "u" };
+        let Self { name, table, places, oid: index, constraint: oid, .. } = self;
+        Constraint { oid, name, kind, table, definition, places, index }
     }
 
     /// The CREATE INDEX that would make it.
     pub(crate) fn definition(&self, qualified: bool) -> String {
         let schema = if qualified { "public." } else { "" };
-        let nulls = if self.primary { "" } else { " NULLS NOT DISTINCT" };
+        let nulls = if self.nulls_not_distinct { " NULLS NOT DISTINCT" } else { "" };
         format!(
             "CREATE UNIQUE INDEX {} ON {schema}{} USING btree ({}){nulls}",
             quote_ident(&self.name),
             quote_ident(&self.table.name),
-            self.columns()
+            self.list()
         )
     }
 }
 
 /// The constraints of a table.
 pub(crate) fn constraints(table: &TableDef) -> Vec<Constraint<'_>> {
-    let primary = key(table).filter(|key| key.primary).map(|key| Constraint {
-        oid: table_oid(table.id) + KEY_CONSTRAINT,
-        name: key.name.clone(),
-        kind: "p",
-        table,
-        definition: format!("PRIMARY KEY ({})", key.columns()),
-        columns: key.numbers(),
-    });
+    let keys = keys_of(table).filter(|key| key.constraint != 0).map(Key::of_constraint);
     let own = table.source().and_then(|source| source.own.as_ref());
     let checks = own.into_iter().flat_map(|own| own.checks.iter().enumerate()).map(|(at, check)| Constraint {
         oid: CHECKS + 2048 * i64::from(table.id.0) + at as i64,
@@ -155,9 +202,15 @@ pub(crate) fn constraints(table: &TableDef) -> Vec<Constraint<'_>> {
         kind: "c",
         table,
         definition: format!("CHECK ({})", check.condition),
-        columns: Vec::new(),
+        places: &[],
+        index: 0,
     });
-    primary.into_iter().chain(checks).collect()
+    keys.chain(checks).collect()
+}
+
+/// Column numbers from 1.
+pub(crate) fn numbers(places: &[usize]) -> Vec<i64> {
+    places.iter().map(|&at| at as i64 + 1).collect()
 }
 
 /// The defaults of a table's columns.
@@ -193,16 +246,30 @@ impl<'a> World<'a> {
 
     /// The keys of tables.
     pub(crate) fn keys(&self) -> impl Iterator<Item = Key<'a>> + use<'a> {
-        self.catalog.tables().filter_map(key)
+        self.catalog.tables().flat_map(keys_of)
     }
 
-    /// The schema and name of a relation or index.
+    /// The sequences, with their tables.
+    pub(crate) fn sequences(&self) -> impl Iterator<Item = (&'a TableDef, &'a Sequence)> + use<'a> {
+        self.catalog.tables().flat_map(|table| table.sequences().iter().map(move |sequence| (table, sequence)))
+    }
+
+    /// Where a sequence is, where a view is read.
+    pub(crate) fn sequence_at(&self, table: &TableDef, of: &Sequence) -> Option<SequenceAt> {
+        Some(self.view?.sequences.at(SequenceId { table: table.id, slot: of.slot }, of))
+    }
+
+    /// The schema and name of a relation, index or sequence.
     pub(crate) fn relation(&self, oid: i64) -> Option<(&'static str, String)> {
         let table = self.table(oid).map(|table| (PUBLIC, table.name.clone()));
         let index = || self.keys().find(|key| key.oid == oid).map(|key| (PUBLIC, key.name));
+        let sequence = || {
+            let mut of = self.sequences();
+            of.find(|(table, of)| sequence_oid(table, of) == oid).map(|(_, of)| (PUBLIC, of.name.clone()))
+        };
         let system =
             || facts::RELATIONS.iter().find(|relation| relation.oid == oid).map(|r| (r.schema, r.name.to_string()));
-        table.or_else(index).or_else(system)
+        table.or_else(index).or_else(sequence).or_else(system)
     }
 
     /// The oid of a relation or index; without a schema it is looked for in pg_catalog, then in public.
@@ -210,7 +277,9 @@ impl<'a> World<'a> {
         let system = facts::relation_named(schema.unwrap_or("pg_catalog"), name).map(|relation| relation.oid);
         let user = || {
             let table = self.catalog.table_named(name).map(|table| table_oid(table.id));
-            table.or_else(|| self.keys().find(|key| key.name == name).map(|key| key.oid))
+            let sequence =
+                || self.sequences().find(|(_, of)| of.name == name).map(|(table, of)| sequence_oid(table, of));
+            table.or_else(|| self.keys().find(|key| key.name == name).map(|key| key.oid)).or_else(sequence)
         };
         match schema {
             None => system.or_else(user),

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use dataflow::Eval;
 use datafusion::common::Column as DfColumn;
 use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
-use datafusion::sql::sqlparser::ast::{Cte, Query as Ast, SetExpr, Spanned};
+use datafusion::sql::sqlparser::ast::{Cte, Query as Ast, SetExpr, Spanned, TableWithJoins, With};
 use plan::{Catalog, Graph};
 use zset::{ColumnType, RowType};
 
@@ -75,6 +75,25 @@ pub(crate) fn client(ast: &Ast, catalog: &Catalog, parameters: &mut Parameters) 
         // a type that one use decided may be another for the uses before it
         if !parameters.learn(&planned.plan)? {
             return Ok(planned);
+        }
+    }
+}
+
+/// The columns in sight of a FROM clause of a client's statement that is no query: UPDATE ... FROM, DELETE ... USING.
+pub(crate) fn client_scope(
+    with: Option<&With>,
+    from: &[TableWithJoins],
+    catalog: &Catalog,
+    parameters: &mut Parameters,
+) -> Result<Scope> {
+    loop {
+        let mut planner = Planner::new(catalog, Some(&mut *parameters));
+        if let Some(with) = with {
+            planner.ctes(with)?;
+        }
+        let (plan, scope) = planner.from(from)?;
+        if !parameters.learn(&plan)? {
+            return Ok(scope);
         }
     }
 }
@@ -176,24 +195,7 @@ impl<'a> Planner<'a> {
 
     fn with(&mut self, ast: &Ast) -> Result<Planned> {
         if let Some(with) = &ast.with {
-            if with.recursive {
-                let hint = "write the levels you need as joins";
-                return Err(unsupported("WITH RECURSIVE", hint).at(with.with_token.0.span));
-            }
-            let mut names: Vec<String> = Vec::new();
-            for cte in &with.cte_tables {
-                let name = identifier(&cte.alias.name);
-                if names.contains(&name) {
-                    return Err(error(
-                        code::DUPLICATE_ALIAS,
-                        format!("WITH query name \"{name}\" specified more than once"),
-                    )
-                    .at(cte.alias.name.span));
-                }
-                let planned = self.cte(cte)?;
-                self.ctes.insert(name.clone(), planned);
-                names.push(name);
-            }
+            self.ctes(with)?;
         }
         let order = order::keys(ast.order_by.as_ref())?;
         let planned = match ast.body.as_ref() {
@@ -204,6 +206,29 @@ impl<'a> Planner<'a> {
             }
         };
         self.limited(planned, ast)
+    }
+
+    /// The queries of a WITH come in sight.
+    fn ctes(&mut self, with: &With) -> Result<()> {
+        if with.recursive {
+            let hint = "write the levels you need as joins";
+            return Err(unsupported("WITH RECURSIVE", hint).at(with.with_token.0.span));
+        }
+        let mut names: Vec<String> = Vec::new();
+        for cte in &with.cte_tables {
+            let name = identifier(&cte.alias.name);
+            if names.contains(&name) {
+                return Err(error(
+                    code::DUPLICATE_ALIAS,
+                    format!("WITH query name \"{name}\" specified more than once"),
+                )
+                .at(cte.alias.name.span));
+            }
+            let planned = self.cte(cte)?;
+            self.ctes.insert(name.clone(), planned);
+            names.push(name);
+        }
+        Ok(())
     }
 
     fn cte(&mut self, cte: &Cte) -> Result<Planned> {

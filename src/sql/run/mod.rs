@@ -15,6 +15,7 @@ mod stream;
 mod subplan;
 mod substitute;
 mod table;
+pub(crate) mod verify;
 
 #[cfg(test)]
 mod tests;

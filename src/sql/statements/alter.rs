@@ -13,11 +13,12 @@ use datafusion::sql::sqlparser::parser::Parser;
 use plan::{Catalog, OwnDef, SinkConnector, TableDef, TableKind};
 use zset::Column;
 
+use super::alter_constraint::{add_constraint, add_unique, drop_constraint};
 use super::clock::Moment;
 use super::columns::{Shape, shape};
 use super::constraint::{self, Constraints, Default};
 use super::cursor::{Cursor, identifier, object_name};
-use super::{planned, value};
+use super::{alter_source, mend, planned, value};
 use crate::error::{Detail, Result, code, error, from_datafusion, from_parser, syntax, unsupported};
 use crate::query::reads;
 use crate::{expr, text};
@@ -28,10 +29,20 @@ const DEPENDENT_OBJECTS: &str = "2BP01";
 /// Plans it; the cursor is behind ALTER.
 pub(crate) fn plan(cursor: &mut Cursor, catalog: &Catalog) -> Result<Planned> {
     let span = cursor.span();
+    if let Some(planned) = mend::plan(cursor, catalog)? {
+        return Ok(planned);
+    }
+    if let Some(planned) = alter_source::plan(cursor, catalog)? {
+        return Ok(planned);
+    }
     if cursor.peek_word().as_deref() != Some("TABLE") {
         let what = cursor.peek_word().unwrap_or_default();
         let what = if what.is_empty() { "ALTER".to_string() } else { format!("ALTER {what}") };
-        return Err(unsupported(what, "DROP the object and CREATE it anew; ALTER is for tables of our own").at(span));
+        let hint = match what.as_str() {
+            "ALTER SEQUENCE" => "SELECT setval('name', value, false) lets it go on with that value",
+            _ => "DROP the object and CREATE it anew; ALTER is for tables of our own",
+        };
+        return Err(unsupported(what, hint).at(span));
     }
     let Statement::AlterTable(alter) = cursor.parser.parse_alter().map_err(from_parser)? else {
         return Err(syntax("syntax error in ALTER TABLE").at(span));
@@ -53,6 +64,12 @@ pub(crate) fn plan(cursor: &mut Cursor, catalog: &Catalog) -> Result<Planned> {
         }
         Operation::RenameColumn { old_column_name, new_column_name } => {
             (Some(rename(&mut def, old_column_name, new_column_name, catalog)?), Vec::new())
+        }
+        Operation::AddConstraint { constraint, not_valid: false } => {
+            (Some(add_constraint(&mut def, constraint, catalog)?), Vec::new())
+        }
+        Operation::DropConstraint { name, if_exists, drop_behavior: None | Some(DropBehavior::Restrict) } => {
+            drop_constraint(&mut def, name, *if_exists)?
         }
         other => return Err(refused(other).at(span)),
     };
@@ -94,13 +111,16 @@ fn refused(operation: &Operation) -> StatementError {
             "a change of constraints",
             "CREATE a table with the constraints, and INSERT INTO it SELECT * FROM this one",
         ),
-        _ => ("this change of a table", "the changes are ADD COLUMN, DROP COLUMN and RENAME COLUMN"),
+        _ => (
+            "this change of a table",
+            "the changes are ADD COLUMN, DROP COLUMN, RENAME COLUMN, ADD CONSTRAINT ... UNIQUE and DROP CONSTRAINT",
+        ),
     };
     unsupported(what, hint)
 }
 
 /// What others keep of a table of our own.
-fn own(def: &mut TableDef) -> Result<&mut OwnDef> {
+pub(super) fn own(def: &mut TableDef) -> Result<&mut OwnDef> {
     match &mut def.kind {
         TableKind::Source(source) => source.own.as_mut(),
         TableKind::Stream(_) => None,
@@ -108,10 +128,10 @@ fn own(def: &mut TableDef) -> Result<&mut OwnDef> {
     .ok_or_else(|| error(code::INTERNAL, "the table is not one of our own"))
 }
 
-type Change = (Option<ColumnChange>, Vec<String>);
+pub(super) type Change = (Option<ColumnChange>, Vec<String>);
 
 fn add(def: &mut TableDef, column_def: &ColumnDef, if_not_exists: bool, catalog: &Catalog) -> Result<Change> {
-    let Shape { columns, key, defaults, checks, notices, .. } =
+    let Shape { columns, key, defaults, checks, uniques, sequences, notices } =
         shape(std::slice::from_ref(column_def), &[]).at(column_def.name.span)?;
     let [column] = <[Column; 1]>::try_from(columns).map_err(|_| error(code::INTERNAL, "one column makes one"))?;
     if def.columns.position(&column.name).is_some() {
@@ -129,6 +149,13 @@ fn add(def: &mut TableDef, column_def: &ColumnDef, if_not_exists: bool, catalog:
         return Err(unsupported(
             "PRIMARY KEY in ADD COLUMN",
             "CREATE a table with the key, and INSERT INTO it from this one",
+        )
+        .at(column_def.name.span));
+    }
+    if !sequences.is_empty() {
+        return Err(unsupported(
+            "ADD COLUMN with SERIAL or IDENTITY",
+            "CREATE a table with the column, and INSERT INTO it (the other columns) SELECT them from this one",
         )
         .at(column_def.name.span));
     }
@@ -157,6 +184,10 @@ fn add(def: &mut TableDef, column_def: &ColumnDef, if_not_exists: bool, catalog:
     let own = own(def)?;
     own.checks.extend(checks);
     own.defaults.push(default.clone());
+    for mut unique in uniques {
+        unique.columns = vec![def.columns.0.len() - 1];
+        add_unique(def, &unique, catalog)?;
+    }
     Ok((Some(ColumnChange::Add { column, default, value }), notices))
 }
 
@@ -258,8 +289,14 @@ fn drop(
     }
     refuse_readers(def, at, "drop", catalog).at(ident.span)?;
     def.columns.0.remove(at);
-    def.key.iter_mut().filter(|place| **place > at).for_each(|place| *place -= 1);
+    let behind = |place: &mut usize| *place -= usize::from(*place > at);
+    def.key.iter_mut().for_each(behind);
     let own = own(def)?;
+    // What is of the column goes with it.
+    own.uniques.retain(|unique| !unique.columns.contains(&at));
+    own.uniques.iter_mut().flat_map(|unique| &mut unique.columns).for_each(behind);
+    own.sequences.retain(|sequence| sequence.column != at);
+    own.sequences.iter_mut().for_each(|sequence| behind(&mut sequence.column));
     if at < own.defaults.len() {
         own.defaults.remove(at);
     }

@@ -9,8 +9,10 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 use zset::{Column, ColumnType, RowType};
 
 use super::cursor::identifier;
+use super::sequence::{self, DeclaredSequence};
+use super::unique::DeclaredUnique;
 use crate::error::{Detail, Result, code, error, syntax, unsupported};
-use crate::types;
+use crate::types::{self, Named};
 
 /// A CHECK as declared: its name, if it has one, and its condition.
 pub(super) struct DeclaredCheck {
@@ -28,6 +30,10 @@ pub(super) struct Shape {
     pub(super) defaults: Vec<Option<Expr>>,
     /// Of columns, then of the table, each in the order they were written.
     pub(super) checks: Vec<DeclaredCheck>,
+    /// Of columns, then of the table.
+    pub(super) uniques: Vec<DeclaredUnique>,
+    /// Of SERIAL and IDENTITY columns.
+    pub(super) sequences: Vec<DeclaredSequence>,
     pub(super) notices: Vec<String>,
 }
 
@@ -51,6 +57,10 @@ pub(super) fn shape(columns: &[ColumnDef], constraints: &[TableConstraint]) -> R
         match constraint {
             TableConstraint::PrimaryKey(key) => add_key(&mut shape, key)?,
             TableConstraint::Check(check) => add_check(&mut shape, check, constraint.span())?,
+            TableConstraint::Unique(unique) => {
+                let unique = DeclaredUnique::of_table(unique, &shape.columns, constraint.span())?;
+                shape.uniques.push(unique);
+            }
             other => return Err(refused_constraint(constraint_name(other)).at(other.span())),
         }
     }
@@ -70,7 +80,6 @@ pub(super) fn shape(columns: &[ColumnDef], constraints: &[TableConstraint]) -> R
 
 fn constraint_name(constraint: &TableConstraint) -> &'static str {
     match constraint {
-        TableConstraint::Unique(_) => "UNIQUE",
         TableConstraint::ForeignKey(_) => "FOREIGN KEY",
         _ => "this table constraint",
     }
@@ -79,7 +88,7 @@ fn constraint_name(constraint: &TableConstraint) -> &'static str {
 pub(super) fn refused_constraint(name: &str) -> StatementError {
     unsupported(
         format!("{name} on a table"),
-        "a table has PRIMARY KEY and NOT NULL, and one of our own also DEFAULT and CHECK; look for rows that break other \
+        "a table has PRIMARY KEY and NOT NULL, and one of our own also DEFAULT, CHECK and UNIQUE; look for rows that break other \
          rules with a stream table",
     )
 }
@@ -99,18 +108,25 @@ fn add_column(shape: &mut Shape, def: &ColumnDef) -> Result<()> {
     if shape.columns.iter().any(|column| column.name == name) {
         return Err(error(code::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once")));
     }
-    let named = types::named(&def.data_type)?;
+    let at = shape.columns.len();
+    let serial = sequence::serial(&def.data_type);
+    let named = match serial {
+        Some(ty) => Named { ty, bare_numeric: false },
+        None => types::named(&def.data_type)?,
+    };
     if named.bare_numeric {
         shape.notices.push(format!(
             "column \"{name}\": NUMERIC without precision is NUMERIC(38,10); a value that does not fit exactly is an error"
         ));
     }
-    let mut column = Column::new(name.clone(), named.ty, true);
+    let mut column = Column::new(name.clone(), named.ty, serial.is_none());
+    let mut sequence = serial.map(|ty| DeclaredSequence::serial(at, ty)).transpose()?;
+    let mut may_be_null = false;
     let mut default = None;
     let mut inline_key = false;
     for option in &def.options {
         match &option.option {
-            ColumnOption::Null => {}
+            ColumnOption::Null => may_be_null = true,
             ColumnOption::NotNull => column.nullable = false,
             ColumnOption::PrimaryKey(key) => {
                 refuse_key_details(key)?;
@@ -125,9 +141,36 @@ fn add_column(shape: &mut Shape, def: &ColumnDef) -> Result<()> {
                 return Err(syntax(format!("multiple default values specified for column \"{name}\"")));
             }
             ColumnOption::Default(expr) => default = Some(expr.clone()),
+            ColumnOption::Unique(unique) => {
+                let name = option.name.as_ref().map(identifier);
+                shape.uniques.push(DeclaredUnique::of_column(unique, name, at, def.name.span)?);
+            }
+            ColumnOption::Generated {
+                generated_as, sequence_options: Some(options), generation_expr: None, ..
+            } => {
+                if sequence.as_ref().is_some_and(|sequence| !sequence.is_serial()) {
+                    return Err(syntax(format!("multiple identity specifications for column \"{name}\"")));
+                }
+                if sequence.is_some() {
+                    return Err(twice(&name));
+                }
+                sequence = Some(DeclaredSequence::identity(at, named.ty, generated_as, options)?);
+                column.nullable = false;
+            }
             other => return Err(refused_option(other)),
         }
     }
+    match &sequence {
+        Some(sequence) if default.is_some() && sequence.is_serial() => {
+            return Err(syntax(format!("multiple default values specified for column \"{name}\"")));
+        }
+        Some(_) if default.is_some() => return Err(twice(&name)),
+        Some(_) if may_be_null => {
+            return Err(syntax(format!("conflicting NULL/NOT NULL declarations for column \"{name}\"")));
+        }
+        _ => {}
+    }
+    shape.sequences.extend(sequence);
     shape.columns.push(column);
     shape.defaults.push(default);
     if inline_key {
@@ -139,17 +182,18 @@ fn add_column(shape: &mut Shape, def: &ColumnDef) -> Result<()> {
     Ok(())
 }
 
+fn twice(column: &str) -> StatementError {
+    syntax(format!("both default and identity specified for column \"{column}\""))
+}
+
 fn refused_option(option: &ColumnOption) -> StatementError {
     match option {
-        ColumnOption::Unique(_) => refused_constraint("UNIQUE"),
         ColumnOption::ForeignKey(_) => refused_constraint("REFERENCES"),
-        ColumnOption::Generated { .. } | ColumnOption::Identity(_) => {
-            unsupported("GENERATED", "give the value in INSERT, or compute the column in a stream table")
-        }
+        ColumnOption::Generated { .. } | ColumnOption::Identity(_) => sequence::refused_expression(),
         ColumnOption::Collation(_) => unsupported("COLLATE", "text is compared by its bytes (collation C)"),
         other => unsupported(
             format!("the column option {other}"),
-            "a column has NOT NULL and PRIMARY KEY, and in a table of our own DEFAULT and CHECK",
+            "a column has NOT NULL and PRIMARY KEY, and in a table of our own DEFAULT, CHECK, UNIQUE and GENERATED ... AS IDENTITY",
         ),
     }
 }

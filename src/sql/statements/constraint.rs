@@ -5,33 +5,42 @@ use std::ops::ControlFlow;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::concat;
-use dataflow::{Eval, StatementError};
+use dataflow::{About, Eval, StatementError};
 use datafusion::sql::sqlparser::ast::{Expr, Ident, visit_expressions, visit_expressions_mut};
 use datafusion::sql::sqlparser::parser::Parser;
-use plan::{Check, OwnDef};
+use plan::{Catalog, Check, OwnDef, Sequence};
 use zset::{Column, RowType, sqlstate};
 
 use super::assign::assign;
+use super::calls;
 use super::clock::{self, Moment};
 use super::columns::{DeclaredCheck, Shape};
 use super::cursor::identifier;
-use super::value;
+use super::unique::Names;
+use super::{sequence, unique, value};
 use crate::error::{Detail, Result, code, error, from_datafusion, from_parser, from_row, unsupported};
 use crate::expr::eval::{Compiled, compile};
 use crate::expr::{Typed, operator};
 use crate::text;
 
 /// The longest name of PostgreSQL's.
-const NAME_BYTES: usize = 63;
+pub(super) const NAME_BYTES: usize = 63;
 
-/// What a table of our own keeps of its columns' defaults and its checks.
-pub(super) fn own(table: &str, shape: &Shape) -> Result<OwnDef> {
+/// What a table of our own keeps of what is declared of it.
+pub(super) fn own(table: &str, shape: &Shape, catalog: &Catalog) -> Result<OwnDef> {
     let mut defaults = Vec::with_capacity(shape.defaults.len());
     for (default, column) in shape.defaults.iter().zip(&shape.columns) {
         defaults.push(default.as_ref().map(|expr| declared_default(expr, column)).transpose()?);
     }
     let checks = checks(table, &shape.row_type(), &shape.checks, &[])?;
-    Ok(OwnDef { defaults, checks })
+    let (mut names, mut next_slot) = (Names::new(catalog, table, !shape.key.is_empty()), 0);
+    let sequences: Vec<Sequence> =
+        shape.sequences.iter().map(|of| of.named(&shape.columns, &mut names, &mut next_slot)).collect();
+    for sequence in sequences.iter().filter(|sequence| sequence.identity.is_none()) {
+        defaults[sequence.column] = Some(sequence::default_of(sequence));
+    }
+    let uniques = unique::uniques(&shape.uniques, &shape.columns, &shape.key, &checks, &mut names, &mut next_slot)?;
+    Ok(OwnDef { defaults, checks, uniques, sequences, next_slot })
 }
 
 /// An expression as SQL that reads back as the same expression.
@@ -50,6 +59,7 @@ fn parse(sql: &str) -> Result<Expr> {
 /// A default, judged: it is computed once.
 pub(super) fn declared_default(expr: &Expr, column: &Column) -> Result<String> {
     let sql = kept(expr, "DEFAULT")?;
+    calls::refuse(expr, "DEFAULT")?;
     Default::new(&sql, column)?.value(Moment::now())?;
     Ok(sql)
 }
@@ -116,6 +126,7 @@ pub(super) fn checks(
     for check in declared {
         let sql = kept(&check.condition, "CHECK").at(check.span)?;
         clock::refuse(&check.condition, "CHECK").at(check.span)?;
+        calls::refuse(&check.condition, "CHECK").at(check.span)?;
         condition(&sql, table, columns).at(check.span)?;
         let taken = |name: &str| checks.iter().chain(there).any(|other| other.name == name);
         let name = match &check.name {
@@ -190,7 +201,7 @@ fn chosen_name(table: &str, column: Option<&str>, taken: impl Fn(&str) -> bool) 
 }
 
 /// The parts with underscores between, the longer of the first two cut until all of it is a name.
-fn object_name(table: &str, column: Option<&str>, label: &str) -> String {
+pub(super) fn object_name(table: &str, column: Option<&str>, label: &str) -> String {
     let column = column.unwrap_or_default();
     let joints = if column.is_empty() { 1 } else { 2 };
     let room = NAME_BYTES.saturating_sub(label.len() + joints);
@@ -271,6 +282,10 @@ impl Constraints {
             Broken::Check(name) => {
                 error("23514", format!("new row for relation \"{table}\" violates check constraint \"{name}\""))
             }
+        };
+        refusal.about = match broken {
+            Broken::NotNull(column) => About::column(table, *column),
+            Broken::Check(name) => About::constraint(table, *name),
         };
         refusal.detail = Some(format!("Failing row contains ({}).", value::row_text(&self.columns, rows, row)?));
         Ok(refusal)

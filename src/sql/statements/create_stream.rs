@@ -11,8 +11,13 @@ use super::options;
 use crate::error::{Detail, Result, from_parser, syntax, unsupported};
 use crate::{query, text};
 
-/// The one option there is, with the one value it has.
-const OPTIONS: &[&str] = &["refresh_mode", "schedule", "diamond_consistency"];
+/// So many failures in a row are the most that can be asked for.
+const ERRORS_MAX: u32 = 1_000_000;
+
+/// The options of CREATE STREAM TABLE. Of `refresh_mode` there is one value yet, of `schedule` and `diamond_consistency` none.
+pub fn stream_options() -> &'static [&'static str] {
+    &["refresh_mode", "schedule", "diamond_consistency", "max_consecutive_errors"]
+}
 
 /// Plans it; the cursor is behind TABLE or VIEW.
 pub(crate) fn plan(cursor: &mut Cursor, catalog: &Catalog) -> Result<Planned> {
@@ -22,7 +27,7 @@ pub(crate) fn plan(cursor: &mut Cursor, catalog: &Catalog) -> Result<Planned> {
         let hint = "name the columns in the query: SELECT a AS x, ...";
         return Err(unsupported("a column list behind the name", hint).at(cursor.span()));
     }
-    let options = options::with(cursor, OPTIONS, "a stream table")?;
+    let options = options::with(cursor, stream_options(), "a stream table")?;
     check_options(&options)?;
     cursor.expect("AS")?;
     let span = cursor.span();
@@ -45,6 +50,7 @@ pub(crate) fn plan(cursor: &mut Cursor, catalog: &Catalog) -> Result<Planned> {
         input_positions: Vec::new(),
         fingerprint: compiled.graph.fingerprint(),
         append_only: compiled.append_only,
+        max_consecutive_errors: errors_max(&options)?,
     };
     let def = TableDef {
         id: TableId(catalog.next_id()),
@@ -56,6 +62,16 @@ pub(crate) fn plan(cursor: &mut Cursor, catalog: &Catalog) -> Result<Planned> {
         created: Epoch::default(),
     };
     Ok(Planned { action: Action::CreateStream { def, graph: compiled.graph }, notices: compiled.notices })
+}
+
+/// After how many failures in a row it is suspended; 0: never.
+fn errors_max(options: &plan::Options) -> Result<u32> {
+    let Some(value) = options.get("max_consecutive_errors") else { return Ok(0) };
+    match value.parse::<u32>() {
+        Ok(n) if n <= ERRORS_MAX => Ok(n),
+        _ => Err(options::invalid("max_consecutive_errors", value)
+            .with_hint(format!("it is a whole number from 0, which is never, to {ERRORS_MAX}"))),
+    }
 }
 
 fn check_options(options: &plan::Options) -> Result<()> {

@@ -33,7 +33,7 @@ pub(crate) fn plan(cursor: &mut Cursor, catalog: &Catalog) -> Result<Planned> {
         source
     } else {
         included.refuse("a table of our own")?;
-        own(&name, &shape, options).at(span)?
+        own(&name, &shape, options, catalog).at(span)?
     };
     finish(cursor, catalog, name, shape, source, if_not_exists)
 }
@@ -85,7 +85,7 @@ pub(super) fn refuse_clause(cursor: &mut Cursor) -> Result<()> {
 }
 
 /// A table of our own. Its topic is ours: upsert of a keyed one, whole rows of a keyless one.
-fn own(name: &str, shape: &Shape, mut options: Options) -> Result<SourceDef> {
+fn own(name: &str, shape: &Shape, mut options: Options, catalog: &Catalog) -> Result<SourceDef> {
     if let Some(other) = options.0.keys().find(|name| !options::own_options().contains(&name.as_str())) {
         return Err(syntax(format!("option \"{other}\" is of a table with a connector")).with_hint(format!(
             "say connector = 'kafka', 'log' or 'file' too; a table of our own, written by SQL, has the options {}",
@@ -107,7 +107,7 @@ fn own(name: &str, shape: &Shape, mut options: Options) -> Result<SourceDef> {
         start: StartAt::Earliest,
         partitions,
         stored: true,
-        own: Some(constraint::own(name, shape)?),
+        own: Some(constraint::own(name, shape, catalog)?),
         include: Vec::new(),
         options,
     })

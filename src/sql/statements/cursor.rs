@@ -4,6 +4,8 @@ use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Span, Token};
 
+use super::tokens::{self, Overriding};
+use super::write::lock;
 use crate::chain;
 use crate::error::{Detail, Result, code, error, from_parser, syntax, unsupported};
 use crate::text::{self, DIALECT};
@@ -11,18 +13,23 @@ use crate::text::{self, DIALECT};
 /// A place in a statement.
 pub(crate) struct Cursor<'a> {
     text: &'a str,
+    /// What an INSERT says of it.
+    pub(crate) overriding: Option<Overriding>,
     pub(crate) parser: Parser<'a>,
 }
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(text: &'a str) -> Result<Self> {
-        let tokens = text::tokenize(text)?;
+        let mut tokens = text::tokenize(text)?;
         chain::check(&tokens)?;
-        Ok(Self { text, parser: Parser::new(&DIALECT).with_tokens_with_locations(tokens) })
+        lock::plain(&mut tokens);
+        tokens::order_identity_options(&mut tokens);
+        let overriding = tokens::take_overriding(&mut tokens);
+        Ok(Self { text, overriding, parser: Parser::new(&DIALECT).with_tokens_with_locations(tokens) })
     }
 
     /// The whole statement as written.
-    pub(crate) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &'a str {
         self.text
     }
 

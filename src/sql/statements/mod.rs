@@ -1,7 +1,10 @@
 //! The statements: one a file. Each reads its tokens, checks against the catalog, and gives an action.
 
 mod alter;
+mod alter_constraint;
+mod alter_source;
 mod assign;
+pub(crate) mod calls;
 mod clock;
 mod columns;
 mod constraint;
@@ -10,13 +13,21 @@ mod create_source;
 mod create_stream;
 mod create_table;
 mod cursor;
+pub(crate) mod dead_letters;
 mod drop;
 mod include;
+mod mend;
 mod options;
+mod resume;
+mod sequence;
 pub(crate) mod session;
 mod set;
 pub(crate) mod show;
+pub(crate) use tokens::Overriding;
 mod source;
+mod tokens;
+mod transaction;
+mod unique;
 pub(crate) mod value;
 pub(crate) mod write;
 
@@ -31,11 +42,12 @@ use crate::text;
 
 pub(crate) use cursor::{Cursor, identifier, object_name};
 
+pub use create_stream::stream_options;
 pub use options::{own_options, sink_options, source_options};
 
 const STATEMENTS: &str = "the statements are CREATE TABLE, CREATE SOURCE, CREATE STREAM TABLE (or MATERIALIZED VIEW), CREATE \
-                          SINK, ALTER TABLE, DROP, SET, SHOW TABLES, SHOW STREAM TABLES, SHOW SOURCES, SHOW SINKS, SHOW \
-                          STATE, SHOW JOBS; and of clients SELECT, INSERT, UPDATE, DELETE, TRUNCATE, EXPLAIN";
+                          SINK, ALTER TABLE, ALTER STREAM TABLE, DROP, SET, SHOW TABLES, SHOW STREAM TABLES, SHOW SOURCES, SHOW SINKS, SHOW \
+                          STATE, SHOW JOBS; and of clients SELECT, INSERT, UPDATE, DELETE, TRUNCATE, EXPLAIN, VERIFY STREAM TABLE";
 
 /// Plans one statement.
 pub(crate) fn plan(statement: &str, catalog: &Catalog) -> Result<Planned> {
@@ -45,12 +57,16 @@ pub(crate) fn plan(statement: &str, catalog: &Catalog) -> Result<Planned> {
         create(&mut cursor, catalog)
     } else if cursor.eat(&["DROP"]) {
         drop::plan(&mut cursor, catalog)
+    } else if cursor.eat(&["ALTER", "STREAM", "TABLE"]) || cursor.eat(&["ALTER", "MATERIALIZED", "VIEW"]) {
+        resume::plan(&mut cursor, catalog)
     } else if cursor.eat(&["ALTER"]) {
         alter::plan(&mut cursor, catalog)
     } else if cursor.eat(&["SET"]) {
         set::plan(&mut cursor)
     } else if cursor.eat(&["SHOW"]) {
-        show::plan(&mut cursor)
+        show::plan(&mut cursor, catalog)
+    } else if cursor.eat(&["REPLAY"]) {
+        dead_letters::replay(&mut cursor, catalog)
     } else if cursor.at_end() {
         Err(syntax("the statement is empty"))
     } else {
@@ -104,7 +120,9 @@ fn create(cursor: &mut Cursor, catalog: &Catalog) -> Result<Planned> {
     let hint = match what.as_str() {
         "VIEW" => "use CREATE STREAM TABLE v AS ...",
         "TEMP" | "TEMPORARY" | "UNLOGGED" => "use CREATE TABLE or CREATE STREAM TABLE",
-        "INDEX" | "UNIQUE" => "stream tables index themselves by their keys",
+        "UNIQUE" => "ALTER TABLE t ADD CONSTRAINT name UNIQUE (columns) is the same",
+        "INDEX" => "stream tables index themselves by their keys",
+        "SEQUENCE" => "a column has one that is declared SERIAL, or GENERATED ALWAYS AS IDENTITY",
         _ => STATEMENTS,
     };
     Err(unsupported(format!("CREATE {what}"), hint).at(span))

@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use plan::Options;
 
 use super::cursor::Cursor;
-use crate::error::{Detail, Result, code, error, syntax};
+use crate::error::{Detail, Result, code, error, syntax, unsupported};
 
 /// How the names of librdkafka's own properties begin.
 pub(crate) const KAFKA: &str = "kafka.";
@@ -24,6 +24,8 @@ pub fn source_options() -> &'static [&'static str] {
         "envelope",
         "start",
         "partitions",
+        "on_error",
+        "max_dead_letters_per_minute",
         "replica_identity",
         "decimal_handling_mode",
         "time_precision_mode",
@@ -60,10 +62,15 @@ pub fn sink_options() -> &'static [&'static str] {
 
 /// Reads `WITH ( ... )` if it is next; nothing otherwise. Names not in `allowed` are refused.
 pub(crate) fn with(cursor: &mut Cursor, allowed: &[&str], what: &str) -> Result<Options> {
-    let mut options = BTreeMap::new();
-    if !cursor.eat(&["WITH"]) {
-        return Ok(Options::default());
+    match cursor.eat(&["WITH"]) {
+        true => parenthesis(cursor, allowed, what),
+        false => Ok(Options::default()),
     }
+}
+
+/// Reads `(name = value, ...)`.
+pub(crate) fn parenthesis(cursor: &mut Cursor, allowed: &[&str], what: &str) -> Result<Options> {
+    let mut options = BTreeMap::new();
     cursor.expect_token(&Token::LParen)?;
     if cursor.eat_token(&Token::RParen) {
         return Ok(Options::default());
@@ -87,6 +94,24 @@ pub(crate) fn with(cursor: &mut Cursor, allowed: &[&str], what: &str) -> Result<
     }
 }
 
+/// Reads `(name, ...)`.
+pub(crate) fn names(cursor: &mut Cursor, allowed: &[&str], what: &str) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    cursor.expect_token(&Token::LParen)?;
+    loop {
+        let span = cursor.span();
+        let name = name(cursor)?;
+        if !allowed.contains(&name.as_str()) {
+            return Err(unknown(&name, allowed, what).at(span));
+        }
+        names.push(name);
+        if cursor.eat_token(&Token::RParen) {
+            return Ok(names);
+        }
+        cursor.expect_token(&Token::Comma)?;
+    }
+}
+
 /// A name, of several words with points between where it is a property: `kafka.sasl.mechanisms`.
 fn name(cursor: &mut Cursor) -> Result<String> {
     let mut name = cursor.identifier()?.to_lowercase();
@@ -102,6 +127,9 @@ fn unknown(name: &str, allowed: &[&str], what: &str) -> dataflow::StatementError
         return syntax(format!("option \"{name}\" cannot be set for {what}")).with_hint(
             "the pipeline writes all topics by one producer: give its properties when it starts, with --kafka-property",
         );
+    }
+    if name == "topic_pattern" && allowed.contains(&"topic") {
+        return several_topics("topic_pattern");
     }
     let hint = match allowed {
         [] => format!("{what} has no options yet; leave WITH out"),
@@ -158,6 +186,9 @@ pub(crate) fn boolean(options: &Options, name: &str) -> Result<Option<bool>> {
 /// A name of a topic: what Kafka accepts.
 pub(crate) fn topic(options: &Options, name: &str) -> Result<Option<String>> {
     let Some(value) = options.get(name) else { return Ok(None) };
+    if value.contains(',') {
+        return Err(several_topics(&format!("{name} = '{value}'")));
+    }
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if value.is_empty() || value.len() > 249 || value == "." || value == ".." || !value.chars().all(good) {
         return Err(
@@ -165,6 +196,13 @@ pub(crate) fn topic(options: &Options, name: &str) -> Result<Option<String>> {
         );
     }
     Ok(Some(value.to_string()))
+}
+
+fn several_topics(what: &str) -> dataflow::StatementError {
+    unsupported(
+        format!("several topics in one table ({what})"),
+        "CREATE a table for each, and put them together: CREATE STREAM TABLE all_of_them AS SELECT ... UNION ALL SELECT ...",
+    )
 }
 
 /// The error of a value that is not allowed.

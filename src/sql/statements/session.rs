@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use zset::ColumnType;
 
 use super::cursor::Cursor;
-use super::{set, value};
+use super::{set, transaction, value};
 use crate::error::{Detail, Result, code, error, from_parser, from_row, syntax, unsupported};
 use crate::expr::{cast, text_form};
 use crate::{text, types};
@@ -17,11 +17,12 @@ pub(crate) fn plan(cursor: &mut Cursor) -> Option<Result<Session>> {
     let span = cursor.span();
     let word = cursor.peek_word()?;
     let planned = match word.as_str() {
-        "BEGIN" => transaction(cursor, Session::Begin),
-        "START" => begin(cursor),
-        "COMMIT" | "END" => transaction(cursor, Session::Commit),
-        "ROLLBACK" | "ABORT" => transaction(cursor, Session::Rollback),
-        "SAVEPOINT" | "RELEASE" => Err(no_block(&word)),
+        "BEGIN" => transaction::begin(cursor).map(Session::Block),
+        "START" => transaction::start(cursor).map(Session::Block),
+        "COMMIT" | "END" => transaction::commit(cursor).map(Session::Block),
+        "ROLLBACK" | "ABORT" => transaction::rollback(cursor).map(Session::Block),
+        "SAVEPOINT" => transaction::savepoint(cursor).map(Session::Block),
+        "RELEASE" => transaction::release(cursor).map(Session::Block),
         "SET" => setting(cursor),
         "RESET" => reset(cursor),
         "SHOW" => show(cursor),
@@ -36,51 +37,19 @@ pub(crate) fn plan(cursor: &mut Cursor) -> Option<Result<Session>> {
     Some(planned.at(span))
 }
 
-fn no_block(word: &str) -> StatementError {
-    error("25P01", format!("{word} can only be used in transaction blocks"))
-        .with_hint("there are no transaction blocks: each statement is a transaction of its own")
-}
-
-/// The rest of BEGIN, COMMIT and ROLLBACK: what mode a transaction would have says nothing here.
-fn transaction(cursor: &mut Cursor, planned: Session) -> Result<Session> {
-    let word = cursor.peek_word().unwrap_or_default();
-    cursor.eat(&[&word]);
-    while let Some(next) = cursor.peek_word() {
-        match next.as_str() {
-            "TO" | "PREPARED" => return Err(no_block(&format!("{word} {next}"))),
-            "WORK" | "TRANSACTION" | "ISOLATION" | "LEVEL" | "READ" | "WRITE" | "ONLY" | "COMMITTED"
-            | "UNCOMMITTED" | "REPEATABLE" | "SERIALIZABLE" | "NOT" | "DEFERRABLE" | "AND" | "NO" | "CHAIN" => {
-                cursor.eat(&[&next]);
-                cursor.eat_token(&Token::Comma);
-            }
-            _ => break,
-        }
-    }
-    cursor.end()?;
-    Ok(planned)
-}
-
-fn begin(cursor: &mut Cursor) -> Result<Session> {
-    cursor.eat(&["START"]);
-    if cursor.peek_word().as_deref() != Some("TRANSACTION") {
-        return Err(cursor.expected("TRANSACTION"));
-    }
-    transaction(cursor, Session::Begin)
-}
-
 /// The cursor is at SET.
 fn setting(cursor: &mut Cursor) -> Result<Session> {
     cursor.eat(&["SET"]);
     let span = cursor.span();
-    if cursor.eat(&["LOCAL"]) {
-        return Err(unsupported("SET LOCAL", "use SET: there are no transaction blocks").at(span));
+    let local = cursor.eat(&["LOCAL"]);
+    if !local && cursor.eat(&["SESSION", "CHARACTERISTICS", "AS", "TRANSACTION"]) {
+        return Ok(Session::Characteristics(transaction::some_modes(cursor)?));
     }
-    let done = Session::Done { tag: "SET" };
-    if cursor.eat(&["SESSION", "CHARACTERISTICS"]) {
-        return Ok(characteristics(cursor.text()));
+    if cursor.eat(&["TRANSACTION"]) {
+        return transaction::set(cursor).map(Session::Block);
     }
-    if cursor.eat(&["TRANSACTION"]) || cursor.eat(&["CONSTRAINTS"]) {
-        return Ok(done);
+    if !local && cursor.eat(&["CONSTRAINTS"]) {
+        return Ok(Session::Done { tag: "SET" });
     }
     if cursor.eat(&["SESSION", "AUTHORIZATION"]) || cursor.eat(&["ROLE"]) {
         return Err(unsupported(
@@ -91,27 +60,14 @@ fn setting(cursor: &mut Cursor) -> Result<Session> {
     }
     let (name, value) = set::read(cursor)?;
     let default = value.eq_ignore_ascii_case("default");
-    Ok(Session::Set { name, value: (!default).then_some(value) })
-}
-
-/// Whether transactions may write is kept; the rest of their mode says nothing here.
-fn characteristics(text: &str) -> Session {
-    let words: Vec<String> =
-        text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty()).map(str::to_uppercase).collect();
-    let says = |mode: [&str; 2]| words.windows(2).any(|pair| pair == mode);
-    let value = match (says(["READ", "ONLY"]), says(["READ", "WRITE"])) {
-        (true, _) => "on",
-        (_, true) => "off",
-        _ => return Session::Done { tag: "SET" },
-    };
-    Session::Set { name: "default_transaction_read_only".to_string(), value: Some(value.to_string()) }
+    Ok(Session::Set { name, value: (!default).then_some(value), local })
 }
 
 fn reset(cursor: &mut Cursor) -> Result<Session> {
     cursor.eat(&["RESET"]);
     let name = if cursor.eat(&["TIME", "ZONE"]) { "timezone".to_string() } else { set::name(cursor)? };
     cursor.end()?;
-    Ok(Session::Set { name, value: None })
+    Ok(Session::Set { name, value: None, local: false })
 }
 
 /// The cursor is at SHOW, of a setting.
@@ -151,7 +107,7 @@ fn discard(cursor: &mut Cursor) -> Result<Session> {
     let planned = match cursor.peek_word().as_deref() {
         Some("ALL") => Session::Discard,
         Some("PLANS") => Session::Done { tag: "DISCARD PLANS" },
-        Some("SEQUENCES") => Session::Done { tag: "DISCARD SEQUENCES" },
+        Some("SEQUENCES") => Session::DiscardSequences,
         Some("TEMP" | "TEMPORARY") => Session::Done { tag: "DISCARD TEMP" },
         _ => return Err(cursor.expected("ALL, PLANS, SEQUENCES or TEMP")),
     };
@@ -188,7 +144,7 @@ fn deallocate(cursor: &mut Cursor) -> Result<Session> {
 fn prepare(cursor: &mut Cursor) -> Result<Session> {
     cursor.eat(&["PREPARE"]);
     if cursor.peek_word().as_deref() == Some("TRANSACTION") {
-        return Err(no_block("PREPARE TRANSACTION"));
+        return Err(transaction::refuse_two_phases(cursor));
     }
     let name = cursor.identifier()?;
     let mut given = Vec::new();
@@ -243,7 +199,6 @@ fn constant(ast: &datafusion::sql::sqlparser::ast::Expr) -> Result<Option<String
 /// A statement that the session's language has and we do not.
 pub(crate) fn refused(word: &str) -> Option<StatementError> {
     let hint = match word {
-        "COPY" => "write rows with INSERT; read them with SELECT",
         "MERGE" => "write INSERT, UPDATE and DELETE",
         "DECLARE" | "FETCH" | "MOVE" => "there are no cursors: read the answer of a SELECT as it comes",
         "LISTEN" | "NOTIFY" => "ask again, or read the topic of a sink",

@@ -1,16 +1,20 @@
-//! SHOW TABLES | STREAM TABLES | MATERIALIZED VIEWS | SOURCES | SINKS | STATE | JOBS.
+//! SHOW TABLES | STREAM TABLES | MATERIALIZED VIEWS | SOURCES | SINKS | STATE | JOBS | DEAD LETTERS FROM t.
 
 use dataflow::{Action, Planned, Show};
+use plan::Catalog;
 
 use super::cursor::Cursor;
-use super::planned;
+use super::{dead_letters, planned};
 use crate::error::{Detail, Result, unsupported};
 
 /// Plans it; the cursor is behind SHOW.
-pub(crate) fn plan(cursor: &mut Cursor) -> Result<Planned> {
+pub(crate) fn plan(cursor: &mut Cursor, catalog: &Catalog) -> Result<Planned> {
     let span = cursor.span();
+    if let Some(planned) = dead_letters::show(cursor, catalog)? {
+        return Ok(planned);
+    }
     let Some(show) = ours(cursor) else {
-        let hint = "ours are SHOW TABLES, SHOW STREAM TABLES, SHOW SOURCES, SHOW SINKS, SHOW STATE and SHOW JOBS; settings \
+        let hint = "ours are SHOW TABLES, SHOW STREAM TABLES, SHOW SOURCES, SHOW SINKS, SHOW STATE, SHOW JOBS and SHOW DEAD LETTERS FROM t; settings \
                     are shown to clients";
         return Err(unsupported(format!("SHOW {} here", cursor.peek_text()), hint).at(span));
     };

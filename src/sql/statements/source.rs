@@ -20,6 +20,20 @@ pub(super) fn refuse_own_clauses(shape: &Shape, what: &str) -> Result<()> {
             "its rows are made elsewhere: a missing field is NULL; use COALESCE(column, value) in a stream table",
         ));
     }
+    if !shape.sequences.is_empty() {
+        return Err(unsupported(
+            format!("SERIAL and IDENTITY in {what} with a connector"),
+            "its rows are made elsewhere, with their numbers: give the column its type",
+        ));
+    }
+    if let Some(unique) = shape.uniques.first() {
+        return Err(unsupported(
+            format!("UNIQUE in {what} with a connector"),
+            "its rows are made elsewhere and are not refused; look for duplicates with a stream table: GROUP BY ... HAVING \
+             count(*) > 1",
+        )
+        .at(unique.span));
+    }
     match shape.checks.first() {
         None => Ok(()),
         Some(check) => Err(unsupported(
@@ -44,10 +58,7 @@ pub(super) fn source(name: &str, shape: &Shape, mut options: Options, stored: bo
     };
     let identity = options::one_of(&options, "replica_identity", "default", &["default", "full"])?.to_string();
     debezium_only(&options, envelope)?;
-    options::one_of(&options, "decimal_handling_mode", "precise", &["precise", "double", "string"])?;
-    let precision = ["adaptive", "adaptive_time_microseconds", "connect", "isostring", "microseconds", "nanoseconds"];
-    options::one_of(&options, "time_precision_mode", "adaptive", &precision)?;
-    options::one_of(&options, "binary_handling_mode", "bytes", &["bytes", "base64", "base64-url-safe", "hex"])?;
+    decoding(&options)?;
     if let Some(follow) = options::boolean(&options, "follow")? {
         options.0.insert("follow".to_string(), follow.to_string());
     }
@@ -127,6 +138,21 @@ pub(super) fn format(options: &Options) -> Result<()> {
     }
 }
 
+/// How values are written, and what becomes of a record that cannot be decoded.
+pub(super) fn decoding(options: &Options) -> Result<()> {
+    options::one_of(options, "decimal_handling_mode", "precise", &["precise", "double", "string"])?;
+    let precision = ["adaptive", "adaptive_time_microseconds", "connect", "isostring", "microseconds", "nanoseconds"];
+    options::one_of(options, "time_precision_mode", "adaptive", &precision)?;
+    options::one_of(options, "binary_handling_mode", "bytes", &["bytes", "base64", "base64-url-safe", "hex"])?;
+    let stops = options::one_of(options, "on_error", "dead_letter", &["dead_letter", "stop"])? == "stop";
+    let ceiling = options::count(options, "max_dead_letters_per_minute", u32::MAX)?;
+    if stops && ceiling.is_some() {
+        return Err(syntax("option \"max_dead_letters_per_minute\" has no meaning with on_error = 'stop'")
+            .with_hint("leave one of them out: a source with on_error = 'stop' makes no dead letters"));
+    }
+    Ok(())
+}
+
 fn debezium_only(options: &Options, envelope: Envelope) -> Result<()> {
     if options.get("replica_identity").is_some() && envelope != Envelope::Debezium {
         return Err(syntax("option \"replica_identity\" is of envelope = 'debezium'").with_hint("leave it out"));
@@ -178,7 +204,7 @@ fn start(options: &Options) -> Result<StartAt> {
 }
 
 /// Milliseconds since 1970.
-fn time(value: &str) -> Option<i64> {
+pub(super) fn time(value: &str) -> Option<i64> {
     DateTime::parse_from_rfc3339(value)
         .map(|t| t.timestamp_millis())
         .ok()

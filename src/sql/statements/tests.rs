@@ -2,6 +2,7 @@
 
 mod alter;
 mod clients;
+mod mend;
 mod own;
 mod sources;
 
@@ -55,14 +56,14 @@ fn create_table_refusals() {
         (with("a int, CHECK (a > 0)"), "0A000", "CHECK in a table with a connector"),
         (with("a int REFERENCES x (b)"), "0A000", "REFERENCES"),
         (with("a int, FOREIGN KEY (a) REFERENCES x (b)"), "0A000", "FOREIGN KEY"),
-        (with("a int GENERATED ALWAYS AS IDENTITY"), "0A000", "GENERATED"),
+        (with("a int GENERATED ALWAYS AS IDENTITY"), "0A000", "IDENTITY"),
         (with("a text COLLATE \"C\""), "0A000", "COLLATE"),
         (with("a char(5)"), "0A000", "varchar(n)"),
         (with("a character(5)"), "0A000", "varchar(n)"),
         (with("a json"), "0A000", "jsonb"),
         (with("a interval"), "0A000", "interval"),
         (with("a int[]"), "0A000", "INT[]"),
-        (with("a serial"), "0A000", "serial"),
+        (with("a serial"), "0A000", "SERIAL"),
         (with("a timetz"), "0A000", "time zone"),
         (with("a time with time zone"), "0A000", "time zone"),
         (with("a money"), "42704", "money"),

@@ -10,15 +10,16 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column as DfColumn, DFSchema, TableReference};
 use datafusion::logical_expr::Expr;
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast::{Expr as Ast, FunctionArguments, visit_expressions};
+use datafusion::sql::sqlparser::ast::{Expr as Ast, FunctionArguments, Visit, visit_expressions};
 use zset::{ColumnType, RowType};
 
+use crate::aggregates;
 use crate::error::{Result, code, error, from_datafusion, from_row};
 use crate::expr::bind::Binder;
 use crate::expr::eval::compile;
 use crate::expr::host::Host;
 use crate::expr::parameter::{self, Parameters};
-use crate::expr::{Typed, literal, text_form};
+use crate::expr::{Typed, function, literal, text_form};
 use crate::query::Scope;
 use crate::query::scope::Visible;
 
@@ -152,6 +153,21 @@ pub(crate) fn has_subquery(ast: &Ast) -> bool {
         _ => ControlFlow::Continue(()),
     });
     flow.is_break()
+}
+
+/// Whether an aggregate stands in it, by its name.
+pub(crate) fn has_aggregate<T: Visit>(what: &T) -> bool {
+    let flow = visit_expressions(what, |node| match node {
+        Ast::Function(call) if call.over.is_none() && is_aggregate(&call.name.to_string().to_lowercase()) => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    flow.is_break()
+}
+
+fn is_aggregate(name: &str) -> bool {
+    function::is_aggregate(name) || aggregates::is_for_clients(name)
 }
 
 /// Whether a window function stands in an expression.

@@ -167,6 +167,75 @@ fn clients_are_answered_as_by_postgresql() {
     assert!(wrong.is_empty(), "{} of {asked} queries:\n\n{}", wrong.len(), wrong.join("\n\n"));
 }
 
+/// What is asked of `customers`, asked of a table with UNIQUE constraints, a SERIAL and identities; and what is told of their
+/// sequences.
+#[test]
+fn constraints_and_sequences_are_told_as_by_postgresql() {
+    let mut both = Both::new("millstream_catalog_constraints");
+    let (mut wrong, mut asked) = (Vec::new(), 0);
+    for (file, text) in FILES {
+        let (queries, mut recorded) = recorded(text);
+        recorded.values_mut().filter(|name| *name == "customers").for_each(|name| *name = "parts".to_string());
+        for query in queries {
+            let of = |text: &str| text.replace("customers", "parts");
+            let values: Vec<String> = query.values.iter().map(|value| of(value)).collect();
+            let changed = Recorded { sql: of(&query.sql), values, ..query };
+            if query_is_of(&changed, &recorded) {
+                asked += 1;
+                if let Some(what) = both.judge(&changed, &recorded) {
+                    wrong.push(format!("{file} {}: {what}\n  {}", changed.label, changed.sql));
+                }
+            }
+        }
+    }
+    for sql in OF_SEQUENCES {
+        let query = Recorded { label: "own".into(), sql: (*sql).into(), values: Vec::new(), refused: false };
+        if let Some(what) = both.judge(&query, &Oids::new()) {
+            wrong.push(format!("{what}\n  {sql}"));
+        }
+    }
+    assert!(asked > 20, "{asked} queries were asked");
+    assert!(wrong.is_empty(), "{} queries:\n\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+fn query_is_of(query: &Recorded, recorded: &Oids) -> bool {
+    let names = |text: &str| {
+        text.contains("parts") || recorded.iter().any(|(oid, name)| name == "parts" && text.contains(oid.as_str()))
+    };
+    names(&query.sql) || query.values.iter().any(|value| names(value))
+}
+
+const OF_SEQUENCES: &[&str] = &[
+    "SELECT seqrelid::regclass, seqtypid::regtype, seqstart, seqincrement, seqmax, seqmin, seqcache, seqcycle FROM pg_sequence \
+     ORDER BY 1",
+    "SELECT sequencename, data_type, start_value, min_value, max_value, increment_by, cycle, cache_size, last_value \
+     FROM pg_sequences ORDER BY 1",
+    "SELECT sequence_name, data_type, numeric_precision, numeric_precision_radix, numeric_scale, start_value, minimum_value, \
+     maximum_value, increment, cycle_option FROM information_schema.sequences ORDER BY 1",
+    "SELECT c.relname, d.refobjid::regclass, a.attname, d.deptype FROM pg_class c JOIN pg_depend d ON d.objid = c.oid AND \
+     d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass JOIN pg_attribute a ON a.attrelid = d.refobjid AND \
+     a.attnum = d.refobjsubid WHERE c.relkind = 'S' AND d.deptype IN ('a', 'i') ORDER BY 1",
+    "SELECT pg_get_serial_sequence('parts', 'id'), pg_get_serial_sequence('parts', 'small'), pg_get_serial_sequence('parts', 'code')",
+    "SELECT attname, attidentity, atthasdef, attnotnull FROM pg_attribute WHERE attrelid = 'parts'::regclass AND attnum > 0 \
+     ORDER BY attnum",
+    "SELECT conname, contype, conkey, conindid::regclass, pg_get_constraintdef(oid), conindid <> 0 FROM pg_constraint \
+     WHERE conrelid = 'parts'::regclass ORDER BY 1",
+    "SELECT indexrelid::regclass, indisunique, indisprimary, indnullsnotdistinct, indkey, indnatts, pg_get_indexdef(indexrelid), \
+     pg_get_indexdef(indexrelid, 1, true) FROM pg_index WHERE indrelid = 'parts'::regclass ORDER BY 1",
+    "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE tablename = 'parts' ORDER BY 2",
+    "SELECT relname, relkind, relnatts, relhasindex FROM pg_class WHERE relname LIKE 'parts%' ORDER BY 1",
+    "SELECT attname, atttypid::regtype, attnum FROM pg_attribute WHERE attrelid = 'parts_id_seq'::regclass AND attnum > 0 \
+     ORDER BY attnum",
+    "SELECT constraint_name, constraint_type FROM information_schema.table_constraints WHERE table_name = 'parts' AND \
+     constraint_type <> 'CHECK' ORDER BY 1",
+    "SELECT constraint_name, column_name, ordinal_position FROM information_schema.key_column_usage WHERE table_name = 'parts' \
+     ORDER BY 1, 3",
+    "SELECT constraint_name, column_name FROM information_schema.constraint_column_usage WHERE table_name = 'parts' ORDER BY 1, 2",
+    "SELECT column_name, column_default, is_nullable, data_type, is_identity, identity_generation, identity_start, \
+     identity_increment, identity_maximum, identity_minimum, identity_cycle, is_generated FROM information_schema.columns \
+     WHERE table_name = 'parts' ORDER BY ordinal_position",
+];
+
 /// Rows of our answer alone.
 fn rows(catalog: &Catalog, sql: &str, values: &[&str]) -> Vec<Vec<Option<String>>> {
     let values: Vec<String> = values.iter().map(|value| (*value).to_string()).collect();
@@ -277,6 +346,7 @@ fn stream_tables_are_materialized_views() {
             "customers | BASE TABLE | YES",
             "names | MATERIALIZED VIEW | NO",
             "orders | BASE TABLE | NO",
+            "parts | BASE TABLE | YES",
             "totals | MATERIALIZED VIEW | NO",
         ]
     );

@@ -14,6 +14,8 @@ mod generated;
 mod parameters;
 #[allow(dead_code)]
 mod support;
+#[path = "queries/verify.rs"]
+mod verify;
 #[path = "queries/world.rs"]
 mod world;
 

@@ -4,7 +4,6 @@
 //! folder called `.tmp` does not count, and the manifest is whole before the folder gets its name.
 
 use std::collections::HashSet;
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
@@ -13,7 +12,7 @@ use rocksdb::WriteBatch;
 use rocksdb::checkpoint::Checkpoint;
 use zset::{Epoch, ROW_FORMAT};
 
-use super::{CheckpointStats, Step, Store, Stored, Written, files};
+use super::{CheckpointStats, Store, Stored, Written, files};
 use crate::batch::Batch;
 use crate::block::{BlockKey, INDEX, cut, encode_block, encode_index};
 use crate::manifest::{ArrangementEntry, BatchEntry, FILE, FORMAT, Manifest, Metadata};
@@ -46,16 +45,16 @@ impl Store {
         files::remove_dir(&temporary)?;
         files::remove_dir(&target)?;
 
-        self.reach(Step::Blocks)?;
+        self.faults.reach("checkpoint-blocks")?;
         let mut stats = self.write_blocks(&mut written, snapshots, progress)?;
         stats.deleted = self.delete_unnamed(&mut written, snapshots)?;
-        self.reach(Step::Flush)?;
+        self.faults.reach("checkpoint-flush")?;
         self.flush(&mut written)?;
-        self.reach(Step::Links)?;
+        self.faults.reach("checkpoint-links")?;
         Checkpoint::new(&self.db)
             .and_then(|checkpoint| checkpoint.create_checkpoint(&temporary))
             .map_err(StateError::rocks("link the files of a checkpoint"))?;
-        self.reach(Step::Manifest)?;
+        self.faults.reach("checkpoint-manifest")?;
         let manifest = Manifest {
             format: FORMAT,
             row_format: ROW_FORMAT,
@@ -66,10 +65,11 @@ impl Store {
             files: files::describe(&temporary)?,
         };
         files::write_durably(&temporary.join(FILE), &manifest.encode())?;
-        self.reach(Step::Rename)?;
+        self.faults.reach("checkpoint-rename")?;
         files::rename_dir(&temporary, &target)?;
         written.checkpoints.insert(epoch);
         written.damaged.remove(&epoch);
+        self.faults.reach("checkpoint-made")?;
         stats.duration = started.elapsed();
         Ok(stats)
     }
@@ -83,13 +83,7 @@ impl Store {
         let gone: Vec<Epoch> =
             written.checkpoints.iter().take(old).chain(written.damaged.iter().take(damaged)).copied().collect();
         for &epoch in &gone {
-            // Renamed first, so that a folder half removed is not taken for a damaged checkpoint.
-            let (path, temporary) = (files::checkpoint(&self.dir, epoch), files::unfinished(&self.dir, epoch));
-            files::remove_dir(&temporary)?;
-            if path.exists() {
-                fs::rename(&path, &temporary).map_err(StateError::io("rename", &path))?;
-            }
-            files::remove_dir(&temporary)?;
+            files::remove_checkpoint(&self.dir, epoch)?;
             written.checkpoints.remove(&epoch);
             written.damaged.remove(&epoch);
         }

@@ -37,6 +37,16 @@ pub(super) fn remove_dir(path: &Path) -> Result<(), StateError> {
     }
 }
 
+/// Removes a checkpoint. It is renamed first, so that a folder half removed is not taken for a damaged checkpoint.
+pub(super) fn remove_checkpoint(dir: &Path, epoch: Epoch) -> Result<(), StateError> {
+    let (path, temporary) = (checkpoint(dir, epoch), unfinished(dir, epoch));
+    remove_dir(&temporary)?;
+    if path.exists() {
+        fs::rename(&path, &temporary).map_err(StateError::io("rename", &path))?;
+    }
+    remove_dir(&temporary)
+}
+
 /// The names in a folder, sorted.
 pub(super) fn names(path: &Path) -> Result<Vec<String>, StateError> {
     let read = || -> io::Result<Vec<String>> {
@@ -94,12 +104,10 @@ pub(super) fn describe(path: &Path) -> Result<Vec<FileEntry>, StateError> {
     Ok(files)
 }
 
-/// Brings a checkpoint's files into the live folder, comparing each with what the manifest says of it. The checkpoint
-/// itself is only read: RocksDB writes to the copies, and never to a table.
-pub(super) fn bring(from: &Path, files: &[FileEntry], to: &Path) -> Result<(), StateError> {
-    fs::create_dir_all(to).map_err(StateError::io("make the folder", to))?;
-    for FileEntry { name, size, xxh3 } in files {
-        let (source, target) = (from.join(name), to.join(name));
+/// Compares the sizes of a checkpoint's files with what the manifest says of them.
+pub(super) fn compare_sizes(folder: &Path, files: &[FileEntry]) -> Result<(), StateError> {
+    for FileEntry { name, size, .. } in files {
+        let source = folder.join(name);
         let damaged = |reason: String| StateError::damaged(format!("file {}", source.display()), reason);
         let found = match fs::metadata(&source) {
             Ok(metadata) => metadata.len(),
@@ -109,6 +117,18 @@ pub(super) fn bring(from: &Path, files: &[FileEntry], to: &Path) -> Result<(), S
         if found != *size {
             return Err(damaged(format!("it has {found} bytes, written were {size}")));
         }
+    }
+    Ok(())
+}
+
+/// Brings a checkpoint's files into the live folder, comparing each with what the manifest says of it. The checkpoint
+/// itself is only read: RocksDB writes to the copies, and never to a table.
+pub(super) fn bring(from: &Path, files: &[FileEntry], to: &Path) -> Result<(), StateError> {
+    fs::create_dir_all(to).map_err(StateError::io("make the folder", to))?;
+    compare_sizes(from, files)?;
+    for FileEntry { name, xxh3, .. } in files {
+        let (source, target) = (from.join(name), to.join(name));
+        let damaged = |reason: String| StateError::damaged(format!("file {}", source.display()), reason);
         if is_table(name) {
             // Some file systems have no hard links.
             fs::hard_link(&source, &target)

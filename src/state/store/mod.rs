@@ -11,6 +11,7 @@
 
 mod checkpoint;
 mod files;
+mod inspect;
 mod open;
 
 use std::collections::{BTreeSet, HashMap};
@@ -21,8 +22,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fault::Failpoints;
 use rocksdb::DB;
 use zset::Epoch;
+
+pub use inspect::{CheckpointContent, CheckpointFiles, Checkpoints, list_checkpoints};
 
 use crate::{Arrangement, ArrangementId, StateError};
 
@@ -32,12 +36,9 @@ pub struct Store {
     db: DB,
     written: Mutex<Written>,
     calls: Calls,
-    failpoint: Mutex<Option<Failpoint>>,
+    faults: Failpoints,
     _lock: File,
 }
-
-/// Called before every step of a checkpoint; an error stops the checkpoint there.
-type Failpoint = Arc<dyn Fn(Step) -> Result<(), String> + Send + Sync>;
 
 /// What the live database and the checkpoints hold.
 #[derive(Debug, Default)]
@@ -91,37 +92,6 @@ pub struct CheckpointStats {
     pub existed: bool,
 }
 
-/// The steps of a checkpoint at which it may die, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Step {
-    /// Before blocks are written.
-    Blocks,
-    /// Before the flush.
-    Flush,
-    /// Before the hard links are made.
-    Links,
-    /// Before the manifest is written.
-    Manifest,
-    /// Before the folder gets its name.
-    Rename,
-}
-
-impl Step {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Blocks, Self::Flush, Self::Links, Self::Manifest, Self::Rename];
-
-    /// Its name, for failpoints.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Blocks => "checkpoint_blocks",
-            Self::Flush => "checkpoint_flush",
-            Self::Links => "checkpoint_links",
-            Self::Manifest => "checkpoint_manifest",
-            Self::Rename => "checkpoint_rename",
-        }
-    }
-}
-
 /// Calls to RocksDB, counted.
 #[derive(Debug, Default)]
 struct Calls {
@@ -151,7 +121,12 @@ impl Store {
     /// Opens the folder, making it if it is not there, and reads the newest whole checkpoint. `None` if there is none
     /// at all; an error if there are some and none is whole.
     pub fn open(dir: &Path) -> Result<(Arc<Self>, Option<Restored>), StateError> {
-        open::open(dir)
+        Self::open_with(dir, Failpoints::default())
+    }
+
+    /// The same, with failpoints.
+    pub fn open_with(dir: &Path, faults: Failpoints) -> Result<(Arc<Self>, Option<Restored>), StateError> {
+        open::open(dir, faults)
     }
 
     /// The epochs of the checkpoints that are there and not known to be damaged, ascending.
@@ -176,21 +151,8 @@ impl Store {
         }
     }
 
-    /// Has every later checkpoint call `failpoint` before each of its steps.
-    pub fn set_failpoint(&self, failpoint: impl Fn(Step) -> Result<(), String> + Send + Sync + 'static) {
-        *self.failpoint.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(failpoint));
-    }
-
     fn written(&self) -> MutexGuard<'_, Written> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn reach(&self, step: Step) -> Result<(), StateError> {
-        let failpoint = self.failpoint.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match failpoint {
-            Some(failpoint) => failpoint(step).map_err(|reason| StateError::Stopped { step: step.name(), reason }),
-            None => Ok(()),
-        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use fault::Failpoints;
 use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, LogLevel, Options, ReadOptions, WriteBatch};
 use zset::Epoch;
 
@@ -19,7 +20,7 @@ use crate::{Arrangement, ArrangementId, StateError};
 type BatchName = (ArrangementId, u64);
 
 /// A checkpoint opened: its database, its manifest, its batches, and batches that it does not name.
-struct Opened {
+pub(super) struct Opened {
     db: DB,
     manifest: Manifest,
     batches: HashMap<BatchName, Arc<Batch>>,
@@ -27,8 +28,15 @@ struct Opened {
     reads: u64,
 }
 
+impl Opened {
+    /// What the checkpoint says that it holds, which it does; the rest is closed.
+    pub(super) fn into_manifest(self) -> Manifest {
+        self.manifest
+    }
+}
+
 /// See [`Store::open`].
-pub(super) fn open(dir: &Path) -> Result<(Arc<Store>, Option<Restored>), StateError> {
+pub(super) fn open(dir: &Path, faults: Failpoints) -> Result<(Arc<Store>, Option<Restored>), StateError> {
     let folder = files::checkpoints(dir);
     fs::create_dir_all(&folder).map_err(StateError::io("make the folder", &folder))?;
     let lock = lock(dir)?;
@@ -36,8 +44,8 @@ pub(super) fn open(dir: &Path) -> Result<(Arc<Store>, Option<Restored>), StateEr
     let epochs = epochs(&folder)?;
     let mut skipped = Vec::new();
     for &epoch in epochs.iter().rev() {
-        match open_checkpoint(dir, epoch) {
-            Ok(opened) => return restore(dir, lock, opened, skipped, epochs),
+        match open_checkpoint(dir, epoch, &files::live(dir), &faults) {
+            Ok(opened) => return restore(dir, (lock, faults), opened, skipped, epochs),
             Err(error) if is_damage(&error) => {
                 tracing::error!(%epoch, %error, "skipping a checkpoint that is not whole, trying the one before");
                 skipped.push((epoch, error.to_string()));
@@ -50,12 +58,12 @@ pub(super) fn open(dir: &Path) -> Result<(Arc<Store>, Option<Restored>), StateEr
         return Err(StateError::NoWholeCheckpoint { dir: folder, skipped });
     }
     let db = open_db(&files::live(dir))?;
-    Ok((Arc::new(store(dir, db, lock, Written::default(), 0)), None))
+    Ok((Arc::new(store(dir, db, (lock, faults), Written::default(), 0)), None))
 }
 
 /// Whether an older checkpoint may do where this one failed. A newer format is no damage, and neither is a file system
 /// that refuses to write to the live folder: the older checkpoint would only hide it.
-fn is_damage(error: &StateError) -> bool {
+pub(super) fn is_damage(error: &StateError) -> bool {
     match error {
         StateError::Damaged { .. } | StateError::Rocks { .. } => true,
         StateError::Io { source, .. } => {
@@ -69,7 +77,7 @@ fn is_damage(error: &StateError) -> bool {
 }
 
 /// Takes the folder for this process. The live folder is about to be removed: it must be nobody else's.
-fn lock(dir: &Path) -> Result<File, StateError> {
+pub(super) fn lock(dir: &Path) -> Result<File, StateError> {
     let path = dir.join("store.lock");
     let file = File::create(&path).map_err(StateError::io("make", &path))?;
     match file.try_lock() {
@@ -92,16 +100,15 @@ fn epochs(folder: &Path) -> Result<BTreeSet<Epoch>, StateError> {
     Ok(epochs)
 }
 
-fn store(dir: &Path, db: DB, lock: File, written: Written, reads: u64) -> Store {
+fn store(dir: &Path, db: DB, (lock, faults): (File, Failpoints), written: Written, reads: u64) -> Store {
     let calls = Calls { reads: reads.into(), ..Calls::default() };
-    let failpoint = None.into();
-    Store { dir: dir.to_path_buf(), db, written: written.into(), calls, failpoint, _lock: lock }
+    Store { dir: dir.to_path_buf(), db, written: written.into(), calls, faults, _lock: lock }
 }
 
 /// Makes the store and the arrangements of an opened checkpoint.
 fn restore(
     dir: &Path,
-    lock: File,
+    (lock, faults): (File, Failpoints),
     opened: Opened,
     skipped: Vec<(Epoch, String)>,
     mut checkpoints: BTreeSet<Epoch>,
@@ -124,15 +131,22 @@ fn restore(
     let what = || format!("metadata of checkpoint {}", manifest.epoch);
     let bytes = manifest.metadata.clone().bytes();
     let metadata = bytes.ok_or_else(|| StateError::damaged(what(), "it is not hexadecimal"))?;
-    let store = store(dir, db, lock, written, reads);
+    let store = store(dir, db, (lock, faults), written, reads);
     let mut deletes = WriteBatch::default();
     unnamed.iter().for_each(|&(arrangement, batch)| store.delete(&mut deletes, arrangement, batch));
     store.write(deletes)?;
     Ok((Arc::new(store), Some(Restored { epoch: manifest.epoch, metadata, arrangements, skipped })))
 }
 
-/// Opens one checkpoint by way of the live folder, reading all it names.
-fn open_checkpoint(dir: &Path, epoch: Epoch) -> Result<Opened, StateError> {
+/// Opens one checkpoint by way of another folder, reading all it names.
+pub(super) fn open_checkpoint(
+    dir: &Path,
+    epoch: Epoch,
+    live: &Path,
+    faults: &Failpoints,
+) -> Result<Opened, StateError> {
+    let unreadable = |fault: fault::Fault| StateError::damaged(format!("checkpoint {epoch}"), fault.to_string());
+    faults.reach("checkpoint-open").map_err(unreadable)?;
     let folder = files::checkpoint(dir, epoch);
     let path = folder.join(FILE);
     let bytes = fs::read(&path).map_err(StateError::io("read", &path))?;
@@ -141,9 +155,8 @@ fn open_checkpoint(dir: &Path, epoch: Epoch) -> Result<Opened, StateError> {
         let reason = format!("it is of epoch {}", manifest.epoch);
         return Err(StateError::damaged(format!("manifest {}", path.display()), reason));
     }
-    let live = files::live(dir);
-    files::bring(&folder, &manifest.files, &live)?;
-    let db = open_db(&live)?;
+    files::bring(&folder, &manifest.files, live)?;
+    let db = open_db(live)?;
     let (batches, unnamed, reads) = read_batches(&db, &manifest)?;
     Ok(Opened { db, manifest, batches, unnamed, reads })
 }

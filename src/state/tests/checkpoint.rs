@@ -3,19 +3,30 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use fault::{Action, Failpoints};
 use rand::RngExt;
 use tempfile::TempDir;
 use zset::Epoch;
 
 use super::{ID, Model, bytes, numbered, random, replace, scanned, stage};
-use crate::{Arrangement, ArrangementId, CheckpointStats, Law, Restored, Snapshot, StateError, Step, Store};
+use crate::{Arrangement, ArrangementId, CheckpointStats, Law, Restored, Snapshot, StateError, Store};
+
+/// The failpoints before a checkpoint is there.
+const STEPS: [&str; 5] =
+    ["checkpoint-blocks", "checkpoint-flush", "checkpoint-links", "checkpoint-manifest", "checkpoint-rename"];
 
 pub(super) const OTHER: ArrangementId = ArrangementId { owner: 7, node: u32::MAX, slot: 0 };
 
 pub(super) fn open(dir: &Path) -> (Arc<Store>, Option<Restored>) {
     Store::open(dir).unwrap()
+}
+
+/// With failpoints that can be set.
+fn open_counting(dir: &Path) -> (Arc<Store>, Option<Restored>, Failpoints) {
+    let faults = Failpoints::counting();
+    let (store, restored) = Store::open_with(dir, faults.clone()).unwrap();
+    (store, restored, faults)
 }
 
 pub(super) fn save(store: &Store, epoch: u64, arrangements: &[&Arrangement]) -> Result<CheckpointStats, StateError> {
@@ -162,10 +173,10 @@ fn a_folder_has_one_store() {
 /// Dies at every step of the second checkpoint: the first is used. Without dying the attempt is made again.
 #[test]
 fn dying_at_any_step_leaves_the_older_checkpoint() {
-    for step in Step::ALL {
+    for step in STEPS {
         for dies in [true, false] {
             let dir = TempDir::new().unwrap();
-            let (store, _) = open(dir.path());
+            let (store, _, faults) = open_counting(dir.path());
             let mut add = Arrangement::new(ID, Law::Add);
             stage(&mut add, &numbered(0, 1000, 1));
             add.commit();
@@ -173,15 +184,10 @@ fn dying_at_any_step_leaves_the_older_checkpoint() {
             let old = scanned(&add.committed(), 1000);
             stage(&mut add, &numbered(500, 1000, -1));
             add.commit();
-            let hits = Arc::new(AtomicUsize::new(0));
-            let counted = Arc::clone(&hits);
-            store.set_failpoint(move |at| match at == step && counted.fetch_add(1, Relaxed) == 0 {
-                true => Err("the test says so".into()),
-                false => Ok(()),
-            });
+            faults.set(step, Action::Error, 1);
             let error = save(&store, 2, &[&add]).unwrap_err();
-            assert!(matches!(error, StateError::Stopped { step: at, .. } if at == step.name()), "{error}");
-            assert_eq!((hits.load(Relaxed), store.checkpoints()), (1, vec![Epoch(1)]));
+            assert!(matches!(error, StateError::Stopped(fault) if fault.name == step), "{error}");
+            assert_eq!((faults.hits()[step], store.checkpoints()), (2, vec![Epoch(1)]));
             let expected = if dies { (1, old) } else { (2, scanned(&add.committed(), 1000)) };
             if !dies {
                 save(&store, 2, &[&add]).unwrap();
@@ -202,11 +208,11 @@ fn dying_at_any_step_leaves_the_older_checkpoint() {
 #[test]
 fn what_no_manifest_names_does_not_count() {
     let dir = TempDir::new().unwrap();
-    let (store, _) = open(dir.path());
+    let (store, _, faults) = open_counting(dir.path());
     let mut add = Arrangement::new(OTHER, Law::Add);
     stage(&mut add, &numbered(0, 10_000, 1));
     add.commit();
-    store.set_failpoint(|step| if step == Step::Links { Err("stop".into()) } else { Ok(()) });
+    faults.set("checkpoint-links", Action::Error, 1);
     save(&store, 1, &[&add]).unwrap_err();
     drop(store);
     let (store, restored) = open(dir.path());
@@ -225,15 +231,11 @@ fn what_no_manifest_names_does_not_count() {
 #[test]
 fn blocks_of_a_failed_attempt_are_deleted() {
     let dir = TempDir::new().unwrap();
-    let (store, _) = open(dir.path());
+    let (store, _, faults) = open_counting(dir.path());
     let mut lost = Arrangement::new(ID, Law::Add);
     stage(&mut lost, &numbered(0, 10, 1));
     lost.commit();
-    let hits = AtomicUsize::new(0);
-    store.set_failpoint(move |step| match step == Step::Links && hits.fetch_add(1, Relaxed) == 0 {
-        true => Err("stop".into()),
-        false => Ok(()),
-    });
+    faults.set("checkpoint-links", Action::Error, 1);
     save(&store, 1, &[&lost]).unwrap_err();
     let mut add = Arrangement::new(OTHER, Law::Add);
     stage(&mut add, &numbered(0, 10, 1));

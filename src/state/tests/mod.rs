@@ -3,9 +3,11 @@
 
 mod checkpoint;
 mod damage;
+mod fuzz;
 mod merging;
 mod model_add;
 mod model_replace;
+mod overlay;
 mod probing;
 
 use std::collections::BTreeMap;

@@ -1,3 +1,5 @@
+import java.io.StringReader;
+import java.io.StringWriter;
 import java.math.BigDecimal;
 import java.sql.Connection;
 import java.sql.DatabaseMetaData;
@@ -5,6 +7,7 @@ import java.sql.DriverManager;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Savepoint;
 import java.sql.Statement;
 import java.sql.Types;
 import java.time.LocalDate;
@@ -18,6 +21,9 @@ import java.util.List;
 import java.util.Objects;
 import java.util.TimeZone;
 import java.util.UUID;
+import org.postgresql.PGConnection;
+import org.postgresql.copy.CopyIn;
+import org.postgresql.copy.CopyManager;
 import org.postgresql.util.PGobject;
 
 /** JDBC: every type by parameters, in text and in binary, NULL and extremes; batches; the metadata that tools ask for. */
@@ -65,6 +71,62 @@ public class JdbcTypes {
             return Objects.equals(found, object.getValue());
         }
         return found instanceof byte[] bytes ? value != null && Arrays.equals(bytes, (byte[]) value) : Objects.equals(found, value);
+    }
+
+    static String text(Connection connection, int id) throws SQLException {
+        try (Statement statement = connection.createStatement();
+                ResultSet result = statement.executeQuery("SELECT t FROM every WHERE id = " + id)) {
+            return result.next() ? result.getString(1) : null;
+        }
+    }
+
+    static void transactions(Connection connection, String url) throws SQLException {
+        try (Statement statement = connection.createStatement(); Connection other = DriverManager.getConnection(url)) {
+            connection.setAutoCommit(false);
+            statement.execute("INSERT INTO every (id, t) VALUES (1000, 'a')");
+            check(text(other, 1000) == null, "nobody else sees it");
+            check("a".equals(text(connection, 1000)), "own writes");
+            connection.commit();
+            check("a".equals(text(other, 1000)), "committed");
+            statement.execute("UPDATE every SET t = 'b' WHERE id = 1000");
+            Savepoint savepoint = connection.setSavepoint();
+            statement.execute("UPDATE every SET t = 'c' WHERE id = 1000");
+            refused("23505", () -> statement.execute("INSERT INTO every (id) VALUES (1000)"));
+            refused("25P02", () -> statement.execute("SELECT 1"));
+            connection.rollback(savepoint);
+            check("b".equals(text(connection, 1000)), "back to the savepoint");
+            connection.rollback();
+            check("a".equals(text(connection, 1000)), "rolled back");
+            connection.rollback();
+            // Rows in parts: the portal lives as long as the transaction.
+            statement.setFetchSize(10);
+            try (ResultSet result = statement.executeQuery("SELECT id FROM every ORDER BY id")) {
+                int rows = 0;
+                while (result.next()) {
+                    rows++;
+                }
+                check(rows > 100, rows);
+            }
+            statement.setFetchSize(0);
+            connection.rollback();
+            connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
+            check(connection.getTransactionIsolation() == Connection.TRANSACTION_REPEATABLE_READ, "isolation");
+            statement.execute("UPDATE every SET t = 'mine' WHERE id = 1000");
+            try (Statement others = other.createStatement()) {
+                others.execute("UPDATE every SET t = 'theirs' WHERE id = 1000");
+            }
+            refused("40001", connection::commit);
+            connection.rollback();
+            connection.setReadOnly(true);
+            refused("25006", () -> statement.execute("DELETE FROM every"));
+            connection.rollback();
+            connection.setReadOnly(false);
+            refused("25001", () -> statement.execute("CREATE TABLE other (a integer)"));
+            connection.rollback();
+            connection.setAutoCommit(true);
+            check("theirs".equals(text(connection, 1000)), "the first to commit");
+            statement.execute("DELETE FROM every WHERE id = 1000");
+        }
     }
 
     interface Work {
@@ -181,6 +243,38 @@ public class JdbcTypes {
         data.getProcedures(null, "public", "%").close();
     }
 
+    /** CopyManager: streams both ways, a CopyIn that is cancelled, in a transaction. */
+    static void copies(Connection connection) throws Exception {
+        try (Statement statement = connection.createStatement()) {
+            statement.execute("CREATE TABLE copied (id integer PRIMARY KEY, t text)");
+            CopyManager manager = connection.unwrap(PGConnection.class).getCopyAPI();
+            String rows = "1,\"a, b\"\n2,\n3,\"two\nlines\"\n";
+            check(manager.copyIn("COPY copied FROM STDIN (FORMAT csv)", new StringReader(rows)) == 3, "copied in");
+            StringWriter out = new StringWriter();
+            long count = manager.copyOut("COPY (SELECT * FROM copied ORDER BY id) TO STDOUT (FORMAT csv)", out);
+            check(count == 3 && out.toString().equals(rows), out);
+            byte[] row = "4\tx\n".getBytes("UTF-8");
+            CopyIn cancelled = manager.copyIn("COPY copied FROM STDIN");
+            cancelled.writeToCopy(row, 0, row.length);
+            cancelled.cancelCopy();
+            connection.setAutoCommit(false);
+            CopyIn copy = manager.copyIn("COPY copied FROM STDIN");
+            copy.writeToCopy(row, 0, row.length);
+            check(copy.endCopy() == 1, "one row");
+            connection.rollback();
+            connection.setAutoCommit(true);
+            byte[] wrong = "x\ty\n".getBytes("UTF-8");
+            refused("22P02", () -> {
+                CopyIn refused = manager.copyIn("COPY copied FROM STDIN");
+                refused.writeToCopy(wrong, 0, wrong.length);
+                refused.endCopy();
+            });
+            try (ResultSet result = statement.executeQuery("SELECT count(*) FROM copied")) {
+                check(result.next() && result.getInt(1) == 3, "three rows");
+            }
+        }
+    }
+
     public static void main(String[] arguments) throws Exception {
         TimeZone.setDefault(TimeZone.getTimeZone("UTC"));
         String url = "jdbc:postgresql://" + arguments[0] + ":" + arguments[1] + "/shop?user=ann";
@@ -194,6 +288,7 @@ public class JdbcTypes {
             types(connection);
             batches(connection);
             metadata(connection);
+            copies(connection);
             try (ResultSet result = statement.executeQuery("SELECT n FROM counted")) {
                 check(result.next() && result.getLong(1) == row + 101, "the stream table");
             }
@@ -210,10 +305,7 @@ public class JdbcTypes {
             statement.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY");
             refused("25006", () -> statement.execute("DELETE FROM every"));
             statement.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE");
-            connection.setAutoCommit(false);
-            refused("0A000", () -> statement.executeQuery("SELECT 1"));
-            connection.rollback();
-            connection.setAutoCommit(true);
+            transactions(connection, url);
         }
         // In binary from the first time on; and only in text, by the simple protocol.
         for (String mode : List.of("&prepareThreshold=-1", "&preferQueryMode=simple", "&binaryTransfer=false")) {

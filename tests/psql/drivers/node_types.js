@@ -66,7 +66,27 @@ async function main(host, port) {
   const error = await refused("23505", () => client.query("INSERT INTO every (id) VALUES (0)"));
   assert.strictEqual(error.detail, "Key (id)=(0) already exists.");
   assert.strictEqual((await refused("42703", () => client.query("SELECT nix"))).position, "8");
-  await refused("0A000", () => client.query("BEGIN"));
+  await client.query("BEGIN");
+  await client.query("INSERT INTO every (id, t) VALUES ($1, $2)", [1000, "a"]);
+  const other = new Client(address);
+  await other.connect();
+  const there = async () => (await other.query("SELECT t FROM every WHERE id = 1000")).rows.map((found) => found.t);
+  assert.deepStrictEqual(await there(), []);
+  await client.query("COMMIT");
+  assert.deepStrictEqual(await there(), ["a"]);
+  await client.query("BEGIN");
+  await client.query("UPDATE every SET t = 'b' WHERE id = 1000");
+  await refused("23505", () => client.query("INSERT INTO every (id) VALUES (1000)"));
+  await refused("25P02", () => client.query("SELECT 1"));
+  assert.strictEqual((await client.query("COMMIT")).command, "ROLLBACK");
+  await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
+  await client.query("UPDATE every SET t = 'mine' WHERE id = 1000");
+  await other.query("UPDATE every SET t = 'theirs' WHERE id = 1000");
+  await refused("40001", () => client.query("COMMIT"));
+  assert.deepStrictEqual(await there(), ["theirs"]);
+  await refused("23505", () => client.query("INSERT INTO every (id) VALUES (1001); INSERT INTO every (id) VALUES (1000)"));
+  assert.strictEqual((await client.query("DELETE FROM every WHERE id = 1001")).rowCount, 0);
+  await other.end();
   await client.end();
 
   const pool = new Pool({ ...address, max: 4 });

@@ -50,6 +50,42 @@ def refused(state, work):
     raise AssertionError(f"no error {state}")
 
 
+def copies(address):
+    """copy(): rows, blocks, text and CSV, in a transaction; an error in the middle."""
+    with psycopg.connect(address) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        connection.commit()
+        connection.autocommit = True
+        connection.execute("CREATE TABLE copied (id integer PRIMARY KEY, t text, n numeric(6,2))")
+        connection.autocommit = False
+        with cursor.copy("COPY copied (id, t, n) FROM STDIN") as copy:
+            for number in range(1000):
+                copy.write_row((number, None if number % 3 == 0 else f"tab\t{number}\n\\", Decimal(number) / 4))
+        assert cursor.rowcount == 1000, cursor.rowcount
+        connection.commit()
+        with cursor.copy("COPY (SELECT * FROM copied ORDER BY id) TO STDOUT") as copy:
+            copy.set_types(["int4", "text", "numeric"])
+            rows = list(copy.rows())
+        assert len(rows) == 1000 and rows[1] == (1, "tab\t1\n\\", Decimal("0.25")) and rows[3][1] is None, rows[:4]
+        with cursor.copy("COPY (SELECT id, t FROM copied WHERE id < 2 ORDER BY id) TO STDOUT (FORMAT csv)") as copy:
+            assert b"".join(bytes(data) for data in copy) == b'0,\n1,"tab\t1\n\\"\n'
+        try:
+            with cursor.copy("COPY copied FROM STDIN") as copy:
+                copy.write("2000\tx\t1\n")
+                raise KeyError("had enough")
+        except KeyError:
+            pass
+        connection.rollback()
+        try:
+            with cursor.copy("COPY copied FROM STDIN (FORMAT csv)") as copy:
+                copy.write("2000,x,1\n2001,x,much\n")
+            raise AssertionError("no error")
+        except psycopg.errors.InvalidTextRepresentation as error:
+            assert error.diag.context == 'COPY copied, line 2, column n: "much"', error.diag.context
+        connection.rollback()
+        assert cursor.execute("SELECT count(*) FROM copied").fetchone()[0] == 1000
+
+
 def main(host, port):
     address = f"host={host} port={port} user=ann dbname=shop"
     with psycopg.connect(address, autocommit=True) as connection:
@@ -96,11 +132,55 @@ def main(host, port):
         error = refused("42703", lambda: connection.execute("SELECT\n nix"))
         assert error.diag.statement_position == "9", error.diag.statement_position
 
-    # Without autocommit it begins a block, and is told what to do.
-    with psycopg.connect(address) as connection:
-        error = refused("0A000", lambda: connection.execute("SELECT 1"))
-        assert "autocommit" in error.diag.message_hint, error.diag.message_hint
+    # Without autocommit it begins a block by itself.
+    with psycopg.connect(address) as connection, psycopg.connect(address, autocommit=True) as other:
+
+        def there(key):
+            return other.execute("SELECT count(*) FROM every WHERE id = %s", (key,)).fetchone()[0]
+
+        connection.execute("INSERT INTO every (id, t) VALUES (1000, 'a')")
+        assert connection.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
+        assert connection.execute("SELECT t FROM every WHERE id = 1000").fetchone()[0] == "a"
+        assert there(1000) == 0
+        connection.commit()
+        assert there(1000) == 1
+        connection.execute("DELETE FROM every WHERE id = 1000")
         connection.rollback()
+        assert there(1000) == 1
+        with connection.transaction():
+            connection.execute("UPDATE every SET t = 'b' WHERE id = 1000")
+            with connection.transaction(force_rollback=True):
+                connection.execute("UPDATE every SET t = 'c' WHERE id = 1000")
+            try:
+                with connection.transaction():
+                    connection.execute("INSERT INTO every (id) VALUES (1000)")
+            except psycopg.errors.UniqueViolation:
+                pass
+            assert connection.execute("SELECT t FROM every WHERE id = 1000").fetchone()[0] == "b"
+        refused("25001", lambda: connection.execute("CREATE TABLE other (a integer)"))
+        assert connection.info.transaction_status == psycopg.pq.TransactionStatus.INERROR
+        refused("25P02", lambda: connection.execute("SELECT 1"))
+        connection.rollback()
+        connection.read_only = True
+        refused("25006", lambda: connection.execute("DELETE FROM every"))
+        connection.rollback()
+        connection.read_only = None
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.execute("UPDATE every SET t = 'mine' WHERE id = 1000")
+        other.execute("UPDATE every SET t = 'theirs' WHERE id = 1000")
+        try:
+            connection.commit()
+            raise AssertionError("no conflict")
+        except psycopg.errors.SerializationFailure:
+            pass
+        assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        with connection.pipeline():
+            connection.execute("INSERT INTO every (id) VALUES (1001)")
+            connection.execute("INSERT INTO every (id) VALUES (1002)")
+        connection.commit()
+        other.cursor().executemany("INSERT INTO every (id) VALUES (%s)", [(number,) for number in range(1003, 1010)])
+        assert other.execute("SELECT count(*) FROM every WHERE id BETWEEN 1001 AND 1009").fetchone()[0] == 9
+    copies(address)
     print("ok")
 
 

@@ -21,7 +21,14 @@ pub struct Fake {
 }
 
 fn error(message: &str) -> StatementError {
-    StatementError { sqlstate: "22012", message: message.to_string(), hint: None, detail: None, position: None }
+    StatementError {
+        sqlstate: "22012",
+        message: message.to_string(),
+        hint: None,
+        detail: None,
+        position: None,
+        about: None,
+    }
 }
 
 impl Planner for Fake {
@@ -76,7 +83,7 @@ impl Read for FakeRead {
             }
             return Err(error("cancelled"));
         }
-        let total: u64 = words.next().unwrap().parse().unwrap();
+        let total: u64 = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
         let fails = words.next().is_some();
         let (made, rows) = (self.rows.clone(), total);
         let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));

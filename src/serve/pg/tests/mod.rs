@@ -4,6 +4,7 @@
 
 mod client;
 mod fake;
+mod fuzz;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -61,7 +62,9 @@ impl World {
             connectors: Arc::new(fake::NoConnectors),
             planner: self.fake.clone(),
             clock: Arc::new(|| TimestampMs(0)),
+            scheduler: Arc::new(runtime::Threads),
             random_id: Arc::new(|| "id".to_string()),
+            faults: Default::default(),
         };
         let mut engine = Engine::open(config, parts, dir, Arc::clone(&self.shared)).unwrap();
         self.door.set_engine(engine.handle());

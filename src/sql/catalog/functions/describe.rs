@@ -5,7 +5,7 @@ use super::super::ty::Ty;
 use super::super::value::Value;
 use super::super::world::{USER, USER_OID, definition, quote_ident};
 use super::{Call, Function, function};
-use crate::error::Result;
+use crate::error::{Result, code, error};
 
 const OID: Ty = Ty::OID;
 const TEXT: Ty = Ty::TEXT;
@@ -62,7 +62,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("pg_ts_dict_is_visible", &[OID], BOOL, yes),
     function("pg_ts_parser_is_visible", &[OID], BOOL, yes),
     function("pg_ts_template_is_visible", &[OID], BOOL, yes),
-    // nothing has a comment, a rule, a trigger, a partition, statistics or a sequence
+    // nothing has a comment, a rule, a trigger, a partition or statistics
     function("obj_description", &[OID, Ty::NAME], TEXT, null).from(1),
     function("shobj_description", &[OID, Ty::NAME], TEXT, null),
     function("col_description", &[OID, INT4], TEXT, null),
@@ -73,7 +73,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("pg_get_function_arguments", &[OID], TEXT, null),
     function("pg_get_function_identity_arguments", &[OID], TEXT, null),
     function("pg_get_function_sqlbody", &[OID], TEXT, null),
-    function("pg_get_serial_sequence", &[TEXT, TEXT], TEXT, null),
+    function("pg_get_serial_sequence", &[TEXT, TEXT], TEXT, serial_sequence),
     function("pg_get_statisticsobjdef", &[OID], TEXT, null),
     function("pg_get_statisticsobjdef_columns", &[OID], TEXT, null),
     function("pg_get_partkeydef", &[OID], TEXT, null),
@@ -144,8 +144,19 @@ fn index_definition(call: &Call) -> Result<Value> {
     if column == 0 {
         return Ok(key.definition(!call.value(2).is_true()).into());
     }
-    let column = usize::try_from(column.saturating_sub(1)).ok().and_then(|at| key.table.key_columns().nth(at));
+    let column = usize::try_from(column.saturating_sub(1)).ok().and_then(|at| key.columns().nth(at));
     Ok(column.map_or_else(|| "".into(), |column| quote_ident(&column.name).into()))
+}
+
+/// The sequence of a column.
+fn serial_sequence(call: &Call) -> Result<Value> {
+    let table = read(call.world, call.str(0), Ty::REGCLASS)?.as_int().and_then(|oid| call.world.table(oid));
+    let Some(table) = table else { return Ok(Value::Null) };
+    let column = call.str(1);
+    let at = table.columns.position(column).ok_or_else(|| {
+        error(code::UNDEFINED_COLUMN, format!("column \"{column}\" of relation \"{}\" does not exist", table.name))
+    })?;
+    Ok(table.sequence_of(at).map(|sequence| format!("public.{}", quote_ident(&sequence.name))).into())
 }
 
 fn view_definition(call: &Call) -> Result<Value> {

@@ -6,8 +6,8 @@ use super::super::facts::RELATIONS;
 use super::super::ty::Ty;
 use super::super::value::Value;
 use super::super::world::{
-    Key, PUBLIC, SCHEMAS, SERVERS, USER, USER_OID, World, constraints, defaults, definition, key, kind, row_types,
-    table_oid,
+    Key, PUBLIC, SCHEMAS, SERVERS, USER, USER_OID, World, constraints, defaults, definition, keys_of, kind, numbers,
+    row_types, sequence_oid, table_oid,
 };
 use super::types::OPERATOR_CLASSES;
 use super::{Filler, integers};
@@ -36,8 +36,11 @@ pub(super) fn pg_class(out: &mut Filler, world: &World) {
     }
     for table in world.tables() {
         add_table(out, world, table);
-        if let Some(key) = key(table) {
+        for key in keys_of(table) {
             add_index(out, world, &key);
+        }
+        for sequence in table.sequences() {
+            add_sequence(out, sequence_oid(table, sequence), &sequence.name);
         }
     }
 }
@@ -54,13 +57,30 @@ fn add_table(out: &mut Filler, world: &World, table: &TableDef) {
         ("relowner", USER_OID.into()),
         ("relfilenode", table_oid(table.id).into()),
         ("reltuples", Value::Float(rows as f64)),
-        ("relhasindex", (!table.key.is_empty()).into()),
+        ("relhasindex", has_indexes(table).into()),
         ("relpersistence", "p".into()),
         ("relkind", kind.into()),
         ("relnatts", (table.columns.0.len() as i64).into()),
         ("relchecks", (checks as i64).into()),
         ("relispopulated", true.into()),
         ("relreplident", if kind == "f" { "n" } else { "d" }.into()),
+    ]);
+}
+
+fn add_sequence(out: &mut Filler, oid: i64, name: &str) {
+    out.add([
+        ("oid", oid.into()),
+        ("relname", name.into()),
+        ("relnamespace", schema_oid(PUBLIC).into()),
+        ("relowner", USER_OID.into()),
+        ("relfilenode", oid.into()),
+        ("relpages", 1.into()),
+        ("reltuples", Value::Float(1.0)),
+        ("relpersistence", "p".into()),
+        ("relkind", "S".into()),
+        ("relnatts", 3.into()),
+        ("relispopulated", true.into()),
+        ("relreplident", "n".into()),
     ]);
 }
 
@@ -76,7 +96,7 @@ fn add_index(out: &mut Filler, world: &World, key: &Key) {
         ("reltuples", Value::Float(rows as f64)),
         ("relpersistence", "p".into()),
         ("relkind", "i".into()),
-        ("relnatts", (key.table.key.len() as i64).into()),
+        ("relnatts", (key.places.len() as i64).into()),
         ("relispopulated", true.into()),
         ("relreplident", "n".into()),
     ]);
@@ -85,7 +105,7 @@ fn add_index(out: &mut Filler, world: &World, key: &Key) {
 pub(super) fn pg_index(out: &mut Filler, world: &World) {
     for key in world.keys() {
         let numbers = key.numbers();
-        let types = key.table.key_columns().map(|column| Ty::of_column(column.ty).0);
+        let types = key.columns().map(|column| Ty::of_column(column.ty).0);
         let classes: Vec<i64> = types.map(operator_class).collect();
         let count = numbers.len();
         out.add([
@@ -94,7 +114,7 @@ pub(super) fn pg_index(out: &mut Filler, world: &World) {
             ("indnatts", (count as i64).into()),
             ("indnkeyatts", (count as i64).into()),
             ("indisunique", true.into()),
-            ("indnullsnotdistinct", (!key.primary).into()),
+            ("indnullsnotdistinct", key.nulls_not_distinct.into()),
             ("indisprimary", key.primary.into()),
             ("indimmediate", true.into()),
             ("indisvalid", true.into()),
@@ -116,8 +136,7 @@ fn operator_class(ty: Ty) -> i64 {
 
 pub(super) fn pg_constraint(out: &mut Filler, world: &World) {
     for constraint in world.tables().flat_map(constraints) {
-        let primary = constraint.kind == "p";
-        let index = key(constraint.table).filter(|_| primary).map_or(0, |key| key.oid);
+        let indexed = constraint.index != 0;
         out.add([
             ("oid", constraint.oid.into()),
             ("conname", constraint.name.as_str().into()),
@@ -125,11 +144,11 @@ pub(super) fn pg_constraint(out: &mut Filler, world: &World) {
             ("contype", constraint.kind.into()),
             ("convalidated", true.into()),
             ("conrelid", table_oid(constraint.table.id).into()),
-            ("conindid", index.into()),
+            ("conindid", constraint.index.into()),
             ("conislocal", true.into()),
-            ("connoinherit", primary.into()),
-            ("conkey", if primary { integers(constraint.columns) } else { Value::Null }),
-            ("conbin", if primary { Value::Null } else { constraint.definition.into() }),
+            ("connoinherit", indexed.into()),
+            ("conkey", if indexed { integers(numbers(constraint.places)) } else { Value::Null }),
+            ("conbin", if indexed { Value::Null } else { constraint.definition.into() }),
         ]);
     }
 }
@@ -151,7 +170,7 @@ pub(super) fn pg_tables(out: &mut Filler, world: &World) {
             ("schemaname", PUBLIC.into()),
             ("tablename", table.name.as_str().into()),
             ("tableowner", USER.into()),
-            ("hasindexes", (!table.key.is_empty()).into()),
+            ("hasindexes", has_indexes(table).into()),
             ("hasrules", false.into()),
             ("hastriggers", false.into()),
             ("rowsecurity", false.into()),
@@ -165,7 +184,7 @@ pub(super) fn pg_matviews(out: &mut Filler, world: &World) {
             ("schemaname", PUBLIC.into()),
             ("matviewname", table.name.as_str().into()),
             ("matviewowner", USER.into()),
-            ("hasindexes", (!table.key.is_empty()).into()),
+            ("hasindexes", has_indexes(table).into()),
             ("ispopulated", true.into()),
             ("definition", definition(table).into()),
         ]);
@@ -195,6 +214,10 @@ pub(super) fn pg_foreign_table(out: &mut Filler, world: &World) {
             ("ftoptions", Value::array(options)),
         ]);
     }
+}
+
+fn has_indexes(table: &TableDef) -> bool {
+    keys_of(table).next().is_some()
 }
 
 /// Whether a column has a default.

@@ -1,7 +1,7 @@
 //! information_schema: the standard's view of tables, columns and keys. Unlike PostgreSQL's, which has no word for
 //! materialized views, it lists stream tables, as `MATERIALIZED VIEW`: tools that ask here alone would not see them.
 
-use plan::TableDef;
+use plan::{Identity, Sequence, TableDef};
 use zset::{Column, ColumnType};
 
 use super::super::facts::{RELATIONS, type_by_oid};
@@ -20,6 +20,7 @@ pub(super) fn fill(out: &mut Filler, world: &World) {
         "table_constraints" => table_constraints(out, world),
         "key_column_usage" => key_column_usage(out, world),
         "constraint_column_usage" => constraint_column_usage(out, world),
+        "sequences" => sequences(out, world),
         "check_constraints" => check_constraints(out, world),
         "information_schema_catalog_name" => out.add([("catalog_name", DATABASE.into())]),
         "enabled_roles" | "applicable_roles" => roles(out),
@@ -142,7 +143,7 @@ fn columns(out: &mut Filler, world: &World) {
         for (at, column) in relation.columns.iter().enumerate() {
             let (schema, table) = (relation.schema, relation.name);
             let place = Place { schema, table, name: column.name, at, ty: column.ty, nullable: !column.not_null };
-            add_column(out, &place, &shape(column.ty, None), Value::Null, false);
+            add_column(out, &place, &shape(column.ty, None), Value::Null, false, None);
         }
     }
     for table in world.tables() {
@@ -151,7 +152,8 @@ fn columns(out: &mut Filler, world: &World) {
             let default = defaults(table).find(|default| default.column == at as i64 + 1).map(|default| default.sql);
             let (name, nullable) = (column.name.as_str(), column.nullable);
             let place = Place { schema: PUBLIC, table: &table.name, name, at, ty, nullable };
-            add_column(out, &place, &shape(ty, Some(column)), default.into(), table.is_own());
+            let identity = table.sequence_of(at).filter(|sequence| sequence.identity.is_some());
+            add_column(out, &place, &shape(ty, Some(column)), default.into(), table.is_own(), identity);
         }
     }
 }
@@ -165,7 +167,16 @@ struct Place<'a> {
     nullable: bool,
 }
 
-fn add_column(out: &mut Filler, place: &Place, shape: &Shape, default: Value, updatable: bool) {
+fn add_column(
+    out: &mut Filler,
+    place: &Place,
+    shape: &Shape,
+    default: Value,
+    updatable: bool,
+    identity: Option<&Sequence>,
+) {
+    let generation = identity.map(|of| if of.identity == Some(Identity::Always) { "ALWAYS" } else { "BY DEFAULT" });
+    let number = |of: fn(&Sequence) -> i64| Value::from(identity.map(|sequence| of(sequence).to_string()));
     let array = place.ty.element().is_some() && place.ty != Ty::INT2VECTOR && place.ty != Ty::OIDVECTOR;
     out.add([
         ("table_catalog", DATABASE.into()),
@@ -187,7 +198,12 @@ fn add_column(out: &mut Filler, place: &Place, shape: &Shape, default: Value, up
         ("udt_name", type_by_oid(place.ty).map(|ty| ty.name).into()),
         ("dtd_identifier", (place.at as i64 + 1).to_string().into()),
         ("is_self_referencing", yes(false)),
-        ("is_identity", yes(false)),
+        ("is_identity", yes(identity.is_some())),
+        ("identity_generation", generation.into()),
+        ("identity_start", number(|of| of.start)),
+        ("identity_increment", number(|of| of.increment)),
+        ("identity_maximum", number(|of| of.max)),
+        ("identity_minimum", number(|of| of.min)),
         ("identity_cycle", yes(false)),
         ("is_generated", "NEVER".into()),
         ("is_updatable", yes(updatable)),
@@ -203,7 +219,7 @@ fn table_constraints(out: &mut Filler, world: &World) {
             ("table_catalog", DATABASE.into()),
             ("table_schema", PUBLIC.into()),
             ("table_name", constraint.table.name.as_str().into()),
-            ("constraint_type", if constraint.kind == "p" { "PRIMARY KEY" } else { "CHECK" }.into()),
+            ("constraint_type", constraint_type(constraint.kind).into()),
             ("is_deferrable", yes(false)),
             ("initially_deferred", yes(false)),
             ("enforced", yes(true)),
@@ -211,9 +227,18 @@ fn table_constraints(out: &mut Filler, world: &World) {
     }
 }
 
+fn constraint_type(kind: &str) -> &'static str {
+    match kind {
+        "p" => "PRIMARY KEY",
+        "u" => "UNIQUE",
+        _ => "CHECK",
+    }
+}
+
 fn key_column_usage(out: &mut Filler, world: &World) {
-    for constraint in world.tables().flat_map(constraints).filter(|constraint| constraint.kind == "p") {
-        for (at, column) in constraint.table.key_columns().enumerate() {
+    for constraint in world.tables().flat_map(constraints).filter(|constraint| constraint.index != 0) {
+        for (at, &place) in constraint.places.iter().enumerate() {
+            let column = &constraint.table.columns.0[place];
             out.add([
                 ("constraint_catalog", DATABASE.into()),
                 ("constraint_schema", PUBLIC.into()),
@@ -229,8 +254,9 @@ fn key_column_usage(out: &mut Filler, world: &World) {
 }
 
 fn constraint_column_usage(out: &mut Filler, world: &World) {
-    for constraint in world.tables().flat_map(constraints).filter(|constraint| constraint.kind == "p") {
-        for column in constraint.table.key_columns() {
+    for constraint in world.tables().flat_map(constraints).filter(|constraint| constraint.index != 0) {
+        for &place in constraint.places {
+            let column = &constraint.table.columns.0[place];
             out.add([
                 ("table_catalog", DATABASE.into()),
                 ("table_schema", PUBLIC.into()),
@@ -241,6 +267,28 @@ fn constraint_column_usage(out: &mut Filler, world: &World) {
                 ("constraint_name", constraint.name.as_str().into()),
             ]);
         }
+    }
+}
+
+/// The sequences, but for those of identities, as PostgreSQL has it.
+fn sequences(out: &mut Filler, world: &World) {
+    for (table, sequence) in world.sequences().filter(|(_, sequence)| sequence.identity.is_none()) {
+        let ty = Ty::of_column(table.columns.0[sequence.column].ty).0;
+        let bits = shape(ty, None).precision;
+        out.add([
+            ("sequence_catalog", DATABASE.into()),
+            ("sequence_schema", PUBLIC.into()),
+            ("sequence_name", sequence.name.as_str().into()),
+            ("data_type", ty.sql().into()),
+            ("numeric_precision", bits.into()),
+            ("numeric_precision_radix", 2.into()),
+            ("numeric_scale", 0.into()),
+            ("start_value", sequence.start.to_string().into()),
+            ("minimum_value", sequence.min.to_string().into()),
+            ("maximum_value", sequence.max.to_string().into()),
+            ("increment", sequence.increment.to_string().into()),
+            ("cycle_option", yes(false)),
+        ]);
     }
 }
 

@@ -4,6 +4,7 @@ mod attributes;
 mod classes;
 mod cluster;
 mod information;
+mod sequences;
 mod settings;
 mod types;
 
@@ -28,6 +29,9 @@ pub(crate) fn rows(relation: &'static Relation, world: &World) -> Vec<Row> {
         ("pg_catalog", "pg_matviews") => classes::pg_matviews,
         ("pg_catalog", "pg_indexes") => classes::pg_indexes,
         ("pg_catalog", "pg_foreign_table") => classes::pg_foreign_table,
+        ("pg_catalog", "pg_sequence") => sequences::pg_sequence,
+        ("pg_catalog", "pg_sequences") => sequences::pg_sequences,
+        ("pg_catalog", "pg_depend") => sequences::pg_depend,
         ("pg_catalog", "pg_attribute") => attributes::pg_attribute,
         ("pg_catalog", "pg_attrdef") => attributes::pg_attrdef,
         ("pg_catalog", "pg_type") => types::pg_type,

@@ -1,6 +1,6 @@
 //! What a client's statement is: a read, a write, the session's, the engine's.
 
-use dataflow::{Prepared, Queries, ResultType, Session, Show, StatementError, Work};
+use dataflow::{Block, Isolation, Modes, Prepared, Queries, ResultType, Session, Show, StatementError, Work};
 use zset::ColumnType;
 
 use crate::SqlPlanner;
@@ -18,7 +18,7 @@ fn session(sql: &str) -> Session {
 }
 
 fn set(name: &str, value: Option<&str>) -> Session {
-    Session::Set { name: name.into(), value: value.map(str::to_string) }
+    Session::Set { name: name.into(), value: value.map(str::to_string), local: false }
 }
 
 #[test]
@@ -26,6 +26,8 @@ fn every_statement_goes_to_whom_it_is_for() {
     let work = |sql: &str| match prepare(sql).unwrap_or_else(|e| panic!("{sql}: {e}")).work {
         Work::Read(_) => "read",
         Work::Write(_) => "write",
+        Work::CopyIn(_) => "copy in",
+        Work::CopyOut(_) => "copy out",
         Work::Engine => "engine",
         Work::Session(_) => "session",
         Work::Jobs => "jobs",
@@ -46,6 +48,8 @@ fn every_statement_goes_to_whom_it_is_for() {
         ("SHOW TABLES", "engine"),
         ("SHOW tables", "engine"),
         ("SHOW JOBS", "jobs"),
+        ("SHOW DEAD LETTERS FROM orders", "engine"),
+        ("replay dead letters from orders force", "engine"),
         ("BEGIN", "session"),
         ("", "nothing"),
         ("  -- a comment\n ;", "nothing"),
@@ -58,22 +62,34 @@ fn every_statement_goes_to_whom_it_is_for() {
 #[test]
 fn statements_of_the_session() {
     let done = |tag| Session::Done { tag };
+    let none = Modes::default();
+    let writing = Modes { read_only: Some(false), ..none };
+    let serializable = Modes { isolation: Some(Isolation::Serializable), read_only: Some(true), ..none };
+    let committed = Modes { isolation: Some(Isolation::ReadCommitted), deferrable: Some(false), ..none };
     let cases = [
-        ("BEGIN", Session::Begin),
-        ("begin transaction isolation level serializable, read only;", Session::Begin),
-        ("START TRANSACTION READ WRITE", Session::Begin),
-        ("COMMIT WORK", Session::Commit),
-        ("END", Session::Commit),
-        ("ROLLBACK", Session::Rollback),
-        ("ABORT TRANSACTION", Session::Rollback),
+        ("BEGIN", Session::Block(Block::Begin(none))),
+        ("begin transaction isolation level serializable, read only;", Session::Block(Block::Begin(serializable))),
+        ("BEGIN ISOLATION LEVEL READ COMMITTED NOT DEFERRABLE", Session::Block(Block::Begin(committed))),
+        ("START TRANSACTION READ WRITE", Session::Block(Block::Begin(writing))),
+        ("COMMIT WORK", Session::Block(Block::Commit { chain: false })),
+        ("END AND CHAIN", Session::Block(Block::Commit { chain: true })),
+        ("ROLLBACK AND NO CHAIN", Session::Block(Block::Rollback { chain: false })),
+        ("ABORT TRANSACTION", Session::Block(Block::Rollback { chain: false })),
+        ("SAVEPOINT A", Session::Block(Block::Savepoint("a".into()))),
+        ("ROLLBACK WORK TO SAVEPOINT \"A\"", Session::Block(Block::BackTo("A".into()))),
+        ("ROLLBACK TO a", Session::Block(Block::BackTo("a".into()))),
+        ("RELEASE SAVEPOINT a", Session::Block(Block::Release("a".into()))),
+        ("RELEASE a", Session::Block(Block::Release("a".into()))),
+        ("SET LOCAL a = 1", Session::Set { name: "a".into(), value: Some("1".into()), local: true }),
         ("SET extra_float_digits = 3", set("extra_float_digits", Some("3"))),
         ("SET Application_Name TO 'it''s'", set("application_name", Some("it's"))),
         ("SET SESSION my.own TO a, b", set("my.own", Some("a, b"))),
         ("SET TIME ZONE 'Europe/Berlin'", set("timezone", Some("Europe/Berlin"))),
         ("SET search_path TO DEFAULT", set("search_path", None)),
         ("SET NAMES 'UTF8'", set("client_encoding", Some("UTF8"))),
-        ("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE", set("default_transaction_read_only", Some("off"))),
-        ("SET TRANSACTION READ ONLY", done("SET")),
+        ("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE", Session::Characteristics(writing)),
+        ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE READ ONLY", Session::Block(Block::Set(serializable))),
+        ("SET CONSTRAINTS ALL DEFERRED", done("SET")),
         ("RESET statement_timeout", set("statement_timeout", None)),
         ("RESET ALL", set("all", None)),
         ("DISCARD ALL", Session::Discard),
@@ -131,11 +147,15 @@ fn what_show_answers() {
 #[test]
 fn refusals_of_clients() {
     let cases = [
-        ("SAVEPOINT a", "25P01", "transaction blocks"),
-        ("ROLLBACK TO a", "25P01", "transaction blocks"),
-        ("SET LOCAL a = 1", "0A000", "SET LOCAL"),
+        ("BEGIN IMMEDIATE", "42601", "IMMEDIATE"),
+        ("BEGIN READ ONLY,", "42601", "mode"),
+        ("BEGIN ISOLATION LEVEL LOW", "42601", "LOW"),
+        ("SET TRANSACTION", "42601", "ISOLATION"),
+        ("SAVEPOINT", "42601", ""),
+        ("COMMIT PREPARED 'x'", "0A000", "two phases"),
+        ("PREPARE TRANSACTION 'x'", "0A000", "two phases"),
         ("SET ROLE bob", "0A000", "ROLE"),
-        ("COPY orders FROM stdin", "0A000", "INSERT"),
+        ("COPY orders FROM stdin", "42809", "topic"),
         ("MERGE INTO orders USING x ON true WHEN MATCHED THEN DELETE", "0A000", "MERGE"),
         ("DECLARE c CURSOR FOR SELECT 1", "0A000", "cursors"),
         ("CLOSE c", "34000", "\"c\""),

@@ -52,11 +52,14 @@ fn refusals() {
     refused(
         &shop(),
         &[
-            ("CREATE TABLE t (a int UNIQUE)", "0A000", "UNIQUE"),
-            ("CREATE TABLE t (a int, UNIQUE (a))", "0A000", "UNIQUE"),
+            ("CREATE TABLE t (a jsonb UNIQUE)", "0A000", "jsonb"),
+            ("CREATE TABLE t (a int UNIQUE DEFERRABLE)", "0A000", "DEFERRABLE"),
+            ("CREATE TABLE t (a int, UNIQUE (b))", "42703", "\"b\""),
             ("CREATE TABLE t (a int REFERENCES orders (id))", "0A000", "REFERENCES"),
-            ("CREATE TABLE t (a serial)", "0A000", "serial"),
-            ("CREATE TABLE t (a int GENERATED ALWAYS AS IDENTITY)", "0A000", "GENERATED"),
+            ("CREATE TABLE t (a serial DEFAULT 1)", "42601", "multiple default"),
+            ("CREATE TABLE t (a int CHECK (a > lastval()))", "0A000", "lastval"),
+            ("CREATE TABLE t (a int NULL GENERATED ALWAYS AS IDENTITY)", "42601", "NULL/NOT NULL"),
+            ("CREATE TABLE t (a int GENERATED ALWAYS AS IDENTITY (CYCLE))", "0A000", "CYCLE"),
             ("CREATE TABLE t (a int GENERATED ALWAYS AS (1) STORED)", "0A000", "GENERATED"),
             ("CREATE TABLE t (a int DEFAULT 'x')", "22P02", "integer"),
             ("CREATE TABLE t (a int DEFAULT 'x'::text)", "42804", "default expression is of type text"),

@@ -1,4 +1,4 @@
-//! INSERT INTO t [(columns)] VALUES ... | SELECT ... | DEFAULT VALUES.
+//! INSERT INTO t [(columns)] VALUES ... | SELECT ... | DEFAULT VALUES [ON CONFLICT ...].
 
 use std::sync::Arc;
 
@@ -10,22 +10,24 @@ use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    Expr as Ast, Insert as InsertAst, Query, SelectItem, SetExpr, Spanned, TableObject,
+    Expr as Ast, Insert as InsertAst, Query, SelectItem, SetExpr, Spanned, Statement, TableObject, With,
 };
-use plan::Catalog;
+use plan::{Catalog, Identity};
 use zset::Column;
 
+use super::super::Overriding;
 use super::super::assign::assign;
-use super::super::constraint::Default;
 use super::super::cursor::{identifier, object_name};
 use super::super::value;
+use super::conflict::OnConflict;
 use super::rows::{RowQuery, select, typed_by};
 use super::target::Target;
-use super::{Change, Planned, Rows, Run};
+use super::{Change, Planned, Returning, Rows, Run};
 use crate::error::{Detail, Result, code, error, from_datafusion, from_row, syntax, unsupported};
 use crate::expr::eval::compile;
 use crate::expr::literal;
 use crate::expr::parameter::Parameters;
+use crate::query::Scope;
 
 /// What becomes of a column in one row.
 #[derive(Debug)]
@@ -51,11 +53,20 @@ struct Insert {
     /// The columns given; the others get their defaults.
     columns: Vec<usize>,
     sources: Vec<Source>,
+    /// Columns whose values are those of their sequences, whatever is given (OVERRIDING USER VALUE).
+    overridden: Vec<usize>,
+    on_conflict: Option<OnConflict>,
 }
 
 /// Whether the rows are written out.
 pub(super) fn is_values(ast: &InsertAst) -> bool {
     ast.source.as_ref().is_none_or(|query| bare_values(query).is_some())
+}
+
+/// The table that an INSERT writes.
+pub(super) fn table_of(statement: &Statement) -> Option<String> {
+    let Statement::Insert(InsertAst { table: TableObject::TableName(name), .. }) = statement else { return None };
+    object_name(name).ok()
 }
 
 /// The rows of a query that is VALUES and nothing else.
@@ -75,7 +86,12 @@ fn bare_values(query: &Query) -> Option<&[datafusion::sql::sqlparser::ast::Paren
     }
 }
 
-pub(super) fn plan<'a>(ast: &'a InsertAst, catalog: &Catalog, parameters: &mut Parameters) -> Result<Planned<'a>> {
+pub(super) fn plan(
+    ast: &InsertAst,
+    (with, overriding): (Option<&With>, Option<Overriding>),
+    catalog: &Catalog,
+    parameters: &mut Parameters,
+) -> Result<Planned> {
     refuse_clauses(ast)?;
     let TableObject::TableName(name) = &ast.table else {
         return Err(unsupported("INSERT INTO a function or query", "name a table"));
@@ -90,26 +106,69 @@ pub(super) fn plan<'a>(ast: &'a InsertAst, catalog: &Catalog, parameters: &mut P
             vec![Source::Values(vec![Vec::new()])]
         }
         Some(query) => match bare_values(query) {
-            Some(rows) => values(rows, &mut columns, explicit, &target, catalog, parameters)?,
+            Some(rows) => values((rows, with), &mut columns, explicit, &target, catalog, parameters)?,
             None => {
                 let of: Vec<&Column> = columns.iter().map(|&at| &target.def.columns.0[at]).collect();
-                let rows = RowQuery::new(&with_types(query, &of)?, &of, catalog, parameters)?;
+                let query = behind(with, with_types(query, &of)?);
+                let rows = RowQuery::new(&query, &of, catalog, parameters)?;
                 columns.truncate(width(rows.width(), columns.len(), explicit)?);
                 vec![Source::Query(rows)]
             }
         },
     };
-    let insert = Insert { columns, sources };
-    Ok((target, Box::new(insert), ast.returning.as_deref()))
+    let overridden = overridden(&sources, &columns, &target, overriding)?;
+    let on_conflict = ast.on.as_ref().map(|on| OnConflict::new(on, &target, parameters)).transpose()?;
+    let returning = Returning::new(ast.returning.as_deref(), &target, &Scope::default(), parameters)?;
+    Ok((target, Box::new(Insert { columns, sources, overridden, on_conflict }), returning))
+}
+
+/// The identity columns whose given values are not taken; where they may not be given, that is an error.
+fn overridden(
+    sources: &[Source],
+    columns: &[usize],
+    target: &Target,
+    overriding: Option<Overriding>,
+) -> Result<Vec<usize>> {
+    let mut overridden = Vec::new();
+    for (place, &at) in columns.iter().enumerate() {
+        let Some(identity) = target.def.sequence_of(at).and_then(|sequence| sequence.identity) else { continue };
+        let is_given = |source: &Source| match source {
+            Source::Values(rows) => rows.iter().any(|row| matches!(row[place], Cell::Value(_))),
+            Source::Row(given, _) => given.contains(&at),
+            Source::Query(_) => true,
+        };
+        match (identity, overriding) {
+            (_, Some(Overriding::User)) => overridden.push(at),
+            (Identity::Always, None) if sources.iter().any(is_given) => {
+                let name = &target.def.columns.0[at].name;
+                let refusal = target.generated(at, format!("cannot insert a non-DEFAULT value into column \"{name}\""));
+                return Err(refusal.with_hint("Use OVERRIDING SYSTEM VALUE to override."));
+            }
+            _ => {}
+        }
+    }
+    Ok(overridden)
+}
+
+/// A query behind the WITH of its statement.
+fn behind(with: Option<&With>, query: Query) -> Query {
+    let Some(with) = with else { return query };
+    // its own WITH, if it has one, is nearer
+    Query {
+        with: Some(with.clone()),
+        body: Box::new(SetExpr::Query(Box::new(query))),
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        locks: Vec::new(),
+        for_clause: None,
+        settings: None,
+        format_clause: None,
+        pipe_operators: Vec::new(),
+    }
 }
 
 fn refuse_clauses(ast: &InsertAst) -> Result<()> {
-    if ast.on.is_some() {
-        return Err(unsupported(
-            "INSERT ... ON CONFLICT",
-            "UPDATE the row first and INSERT it if there was none, or DELETE and INSERT it",
-        ));
-    }
     let others = [
         (ast.or.is_some() || ast.ignore || ast.replace_into, "INSERT OR, IGNORE or REPLACE"),
         (ast.overwrite || ast.partitioned.is_some() || !ast.after_columns.is_empty(), "OVERWRITE and PARTITION"),
@@ -156,7 +215,7 @@ fn width(expressions: usize, columns: usize, explicit: bool) -> Result<usize> {
 }
 
 fn values(
-    rows: &[datafusion::sql::sqlparser::ast::Parens<Vec<Ast>>],
+    (rows, with): (&[datafusion::sql::sqlparser::ast::Parens<Vec<Ast>>], Option<&With>),
     columns: &mut Vec<usize>,
     explicit: bool,
     target: &Target,
@@ -171,7 +230,7 @@ fn values(
     let mut sources: Vec<Source> = Vec::new();
     for row in rows {
         if row.content.iter().any(value::has_subquery) {
-            sources.push(row_query(&row.content, columns, target, catalog, parameters)?);
+            sources.push(row_query((&row.content, with), columns, target, catalog, parameters)?);
             continue;
         }
         let mut cells = Vec::with_capacity(columns.len());
@@ -195,7 +254,7 @@ fn cell(ast: &Ast, column: &Column, parameters: &mut Parameters) -> Result<Cell>
     if is_default(ast) {
         return Ok(Cell::Default);
     }
-    let scope = crate::query::Scope::default();
+    let scope = Scope::default();
     let typed = value::bound(ast, &scope, "VALUES", Some(parameters))?;
     let typed = assign(typed, column, "expression").at(ast.span())?;
     parameters.learn_expression(&typed.expr)?;
@@ -204,7 +263,7 @@ fn cell(ast: &Ast, column: &Column, parameters: &mut Parameters) -> Result<Cell>
 
 /// A row with queries in it, as a query itself.
 fn row_query(
-    row: &[Ast],
+    (row, with): (&[Ast], Option<&With>),
     columns: &[usize],
     target: &Target,
     catalog: &Catalog,
@@ -219,7 +278,8 @@ fn row_query(
         }
     }
     let of: Vec<&Column> = given.iter().map(|&at| &target.def.columns.0[at]).collect();
-    let query = RowQuery::new(&select(items, Vec::new(), None)?, &of, catalog, parameters)?;
+    let query = Query { with: with.cloned(), ..select(items, Vec::new(), None)? };
+    let query = RowQuery::new(&query, &of, catalog, parameters)?;
     Ok(Source::Row(given, query))
 }
 
@@ -250,7 +310,10 @@ impl Change for Insert {
         }
         let schema = target.def.columns.schema();
         let come = arrow::compute::concat_batches(&schema, &parts).map_err(|e| from_datafusion(e.into()))?;
-        Ok(Rows { gone: target.nothing(), come })
+        match &self.on_conflict {
+            None => Ok(Rows::new(target.nothing(), come)),
+            Some(on_conflict) => on_conflict.rows(target, come, run),
+        }
     }
 
     fn tag(&self, rows: usize) -> String {
@@ -264,7 +327,11 @@ impl Insert {
             Source::Values(rows) => {
                 let mut columns = Vec::with_capacity(self.columns.len());
                 for (place, &at) in self.columns.iter().enumerate() {
-                    columns.push(self.column(rows, place, at, target, run)?);
+                    columns.push(match self.overridden.contains(&at) {
+                        // its DEFAULTs would take numbers twice
+                        true => target.nothing().column(at).clone(),
+                        false => self.column(rows, place, at, target, run)?,
+                    });
                 }
                 (&self.columns, columns, rows.len())
             }
@@ -279,9 +346,10 @@ impl Insert {
         };
         let mut all = Vec::with_capacity(target.def.columns.0.len());
         for at in 0..target.def.columns.0.len() {
-            all.push(match given.iter().position(|&given| given == at) {
+            let given = given.iter().position(|&given| given == at).filter(|_| !self.overridden.contains(&at));
+            all.push(match given {
                 Some(place) => Arc::clone(&columns[place]),
-                None => target.default(at, rows, run.moment)?,
+                None => target.default(at, rows, run)?,
             });
         }
         target.batch(all, rows)
@@ -298,11 +366,9 @@ impl Insert {
         for row in rows {
             literals.push(match (&row[place], &default) {
                 (Cell::Value(expr), _) => computed(expr, run)?,
-                (Cell::Default, Some(known)) if target.defaults[at].as_ref().is_none_or(Default::is_one) => {
-                    known.clone()
-                }
+                (Cell::Default, Some(known)) if target.has_one_default(at) => known.clone(),
                 (Cell::Default, _) => {
-                    let array = target.default(at, 1, run.moment)?;
+                    let array = target.default(at, 1, run)?;
                     let value = ScalarValue::try_from_array(&array, 0).map_err(from_datafusion)?;
                     default.insert(value).clone()
                 }

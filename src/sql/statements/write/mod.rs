@@ -1,8 +1,13 @@
 //! INSERT, UPDATE, DELETE, TRUNCATE of tables of our own: each becomes a query of the rows it is about, and of what becomes
 //! of them; constraints of single rows are judged here, that keys are unique by the engine's loop.
 
+mod conflict;
+pub(crate) mod copy;
 mod delete;
 mod insert;
+mod joined;
+pub(crate) mod lock;
+pub(crate) mod numbers;
 mod returning;
 mod rows;
 mod target;
@@ -14,18 +19,21 @@ mod tests;
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use dataflow::{Limits, Prepared, RowChanges, StatementError, View, Work, Written};
-use datafusion::sql::sqlparser::ast::{SelectItem, Statement, visit_relations};
+use arrow::array::{ArrayRef, RecordBatch};
+use dataflow::{Limits, Prepared, RowChanges, StatementError, TableRows, View, Work, Written};
+use datafusion::sql::sqlparser::ast::{SetExpr, Statement, With, visit_relations};
 use plan::{Catalog, TableId};
 use zset::ColumnType;
 
+use super::Overriding;
+use super::calls;
 use super::clock::{self, Moment};
 use super::cursor::object_name;
 use super::value;
-use crate::error::{Detail, Result, error, unsupported};
+use crate::error::{Detail, Result, code, error, unsupported};
 use crate::expr::Typed;
 use crate::expr::parameter::Parameters;
+use numbers::Numbers;
 use returning::Returning;
 use target::Target;
 
@@ -41,13 +49,23 @@ trait Change: std::fmt::Debug + Send + Sync {
     fn tag(&self, rows: usize) -> String;
 }
 
-/// A statement's table, what it does with its rows, and the items of its RETURNING.
-type Planned<'a> = (Target, Box<dyn Change>, Option<&'a [SelectItem]>);
+/// A statement's table, what it does with its rows, and its RETURNING.
+type Planned = (Target, Box<dyn Change>, Option<Returning>);
 
 /// The rows that go and come.
 struct Rows {
     gone: RecordBatch,
     come: RecordBatch,
+    /// Of the rows that RETURNING is about, the columns of other tables that it names.
+    beside: Vec<ArrayRef>,
+    /// See [`RowChanges::arbiters`].
+    arbiters: Vec<String>,
+}
+
+impl Rows {
+    fn new(gone: RecordBatch, come: RecordBatch) -> Self {
+        Self { gone, come, beside: Vec::new(), arbiters: Vec::new() }
+    }
 }
 
 /// One run of a statement.
@@ -58,24 +76,34 @@ struct Run<'a> {
     view: &'a Arc<View>,
     limits: &'a Limits,
     moment: Moment,
+    numbers: Numbers<'a>,
 }
 
 /// A statement, planned.
 #[derive(Debug)]
 struct Write {
     statement: Statement,
+    overriding: Option<Overriding>,
     target: Target,
     change: Box<dyn Change>,
     returning: Option<Returning>,
     parameters: Vec<ColumnType>,
-    /// Whether it asks the clock: then it is planned again with the moment in its place.
+    /// Whether it asks the clock or a sequence: then it is planned again with the values in their place.
     timed: bool,
     reads_its_table: bool,
 }
 
 /// Prepares a statement.
-pub(crate) fn prepare(statement: Statement, catalog: &Catalog, types: &[Option<ColumnType>]) -> Result<Prepared> {
-    let write = plan(statement, catalog, types, Moment::now())?;
+pub(crate) fn prepare(
+    statement: Statement,
+    overriding: Option<Overriding>,
+    catalog: &Catalog,
+    types: &[Option<ColumnType>],
+) -> Result<Prepared> {
+    let mut shown = statement.clone();
+    let asks = settle_calls(&mut shown, catalog, None)?;
+    let planned = plan(shown, overriding, catalog, types, Moment::now())?;
+    let write = Write { statement, timed: planned.timed || asks, ..planned };
     let columns = write.returning.as_ref().map(Returning::columns).unwrap_or_default();
     Ok(Prepared {
         parameters: write.parameters.clone(),
@@ -85,7 +113,22 @@ pub(crate) fn prepare(statement: Statement, catalog: &Catalog, types: &[Option<C
     })
 }
 
-fn plan(statement: Statement, catalog: &Catalog, types: &[Option<ColumnType>], moment: Moment) -> Result<Write> {
+/// Puts values, of a run's sequences or for show, in the place of what asks for them. Whether there was any.
+fn settle_calls(statement: &mut Statement, catalog: &Catalog, numbers: Option<&Numbers<'_>>) -> Result<bool> {
+    let (_, bare) = parts(statement);
+    let each_once = matches!(bare, Statement::Insert(insert) if insert::is_values(insert));
+    let written = insert::table_of(bare);
+    let asks = calls::Asks { catalog, numbers, each_once, written: written.as_deref() };
+    asks.settle(statement)
+}
+
+fn plan(
+    statement: Statement,
+    overriding: Option<Overriding>,
+    catalog: &Catalog,
+    types: &[Option<ColumnType>],
+    moment: Moment,
+) -> Result<Write> {
     let mut settled = statement.clone();
     let rows_of_one = matches!(&statement, Statement::Insert(insert) if insert::is_values(insert));
     if !rows_of_one && clock::has_random(&statement) {
@@ -95,27 +138,48 @@ fn plan(statement: Statement, catalog: &Catalog, types: &[Option<ColumnType>], m
         ));
     }
     let timed = clock::settle(&mut settled, moment, rows_of_one)?;
+    let (with, bare) = parts(&settled);
     let mut parameters = Parameters::new(types);
     let mut before = parameters.types();
     for _ in 0..ROUNDS {
-        let (target, change, items) = match &settled {
-            Statement::Insert(insert) => insert::plan(insert, catalog, &mut parameters)?,
-            Statement::Update(update) => update::plan(update, catalog, &mut parameters)?,
-            Statement::Delete(delete) => delete::plan(delete, catalog, &mut parameters)?,
+        let (target, change, returning) = match bare {
+            Statement::Insert(insert) => insert::plan(insert, (with, overriding), catalog, &mut parameters)?,
+            Statement::Update(update) => update::plan(update, with, catalog, &mut parameters)?,
+            Statement::Delete(delete) => delete::plan(delete, with, catalog, &mut parameters)?,
             Statement::Truncate(truncate) => truncate::plan(truncate, catalog)?,
             other => {
                 return Err(unsupported(format!("the statement {other}"), "write INSERT, UPDATE, DELETE or TRUNCATE"));
             }
         };
-        let returning = items.map(|items| Returning::new(items, &target, &mut parameters)).transpose()?;
         let after = parameters.types();
         if after == before {
-            let reads_its_table = !matches!(settled, Statement::Insert(_)) || reads(&settled, &target.def.name);
-            return Ok(Write { statement, target, change, returning, parameters: after, timed, reads_its_table });
+            let reads_its_table = match bare {
+                Statement::Insert(insert) => insert.on.is_some() || reads(&settled, &target.def.name),
+                _ => true,
+            };
+            return Ok(Write {
+                statement,
+                overriding,
+                target,
+                change,
+                returning,
+                parameters: after,
+                timed,
+                reads_its_table,
+            });
         }
         before = after;
     }
     Err(unsupported("a statement whose parameters have no settled types", "cast them: $1::integer"))
+}
+
+/// A statement, and the WITH before it.
+fn parts(statement: &Statement) -> (Option<&With>, &Statement) {
+    let Statement::Query(query) = statement else { return (None, statement) };
+    match query.body.as_ref() {
+        SetExpr::Insert(inner) | SetExpr::Update(inner) | SetExpr::Delete(inner) => (query.with.as_ref(), inner),
+        _ => (None, statement),
+    }
 }
 
 /// Whether an INSERT's query names its own table.
@@ -130,10 +194,16 @@ fn reads(statement: &Statement, table: &str) -> bool {
 }
 
 impl Write {
-    fn run(&self, values: &[Option<String>], view: &Arc<View>, limits: &Limits, moment: Moment) -> Result<Written> {
+    fn run(
+        &self,
+        values: &[Option<String>],
+        view: &Arc<View>,
+        limits: &Limits,
+        (moment, numbers): (Moment, Numbers<'_>),
+    ) -> Result<Written> {
         let literals = value::parameters(values, &self.parameters)?;
-        let run = Run { texts: values, values: literals, view, limits, moment };
-        let Rows { gone, come } = self.change.rows(&self.target, &run)?;
+        let run = Run { texts: values, values: literals, view, limits, moment, numbers };
+        let Rows { gone, come, beside, arbiters } = self.change.rows(&self.target, &run)?;
         run.afford(&[&gone, &come])?;
         self.target.constraints.judge(&come)?;
         let count = gone.num_rows().max(come.num_rows());
@@ -141,10 +211,15 @@ impl Write {
             None => Vec::new(),
             Some(returning) => {
                 let answered = if come.num_rows() > 0 { &come } else { &gone };
-                vec![returning.answer(answered, &run.values)?]
+                vec![returning.answer(answered, &beside, &run.values)?]
             }
         };
-        let changes = RowChanges { table: self.target.def.id, gone, come };
+        let mut sequences = run.numbers.marks();
+        if count == 0 {
+            // numbers that no row has are seen by nobody
+            sequences.retain(|mark| mark.set.is_some());
+        }
+        let changes = RowChanges { table: self.target.def.id, gone, come, arbiters, sequences };
         Ok(Written { changes, tag: self.change.tag(count), returning })
     }
 }
@@ -165,15 +240,30 @@ impl dataflow::Write for Write {
         limits: &Limits,
     ) -> Result<Written, StatementError> {
         let moment = Moment::now();
+        let numbers = Numbers::new(&view.sequences, &limits.session);
         if !self.timed {
-            return self.run(values, view, limits, moment);
+            return self.run(values, view, limits, (moment, numbers));
         }
         let types: Vec<Option<ColumnType>> = self.parameters.iter().copied().map(Some).collect();
-        plan(self.statement.clone(), &view.catalog, &types, moment)?.run(values, view, limits, moment)
+        let mut statement = self.statement.clone();
+        settle_calls(&mut statement, &view.catalog, Some(&numbers))?;
+        let planned = plan(statement, self.overriding, &view.catalog, &types, moment)?;
+        planned.run(values, view, limits, (moment, numbers))
     }
 }
 
+/// The state under a table could not be read.
+fn unreadable(table: &str, why: &impl std::fmt::Display) -> StatementError {
+    error("58000", format!("cannot read table \"{table}\": {why}"))
+}
+
 impl Run<'_> {
+    /// The rows of a table, as the statement sees them.
+    fn stored(&self, target: &Target) -> Result<&TableRows> {
+        let missing = || error(code::INTERNAL, format!("table \"{}\" is not in the view", target.def.name));
+        self.view.tables.get(&target.def.id).ok_or_else(missing)
+    }
+
     /// Refuses rows that take more memory than a statement may, and goes no further when it is to end.
     fn afford(&self, batches: &[&RecordBatch]) -> Result<()> {
         let bytes: usize = batches.iter().map(|batch| batch.get_array_memory_size()).sum();

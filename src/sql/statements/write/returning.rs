@@ -1,11 +1,11 @@
-//! RETURNING: expressions over the rows that a statement wrote or took away.
+//! RETURNING: expressions over the rows that a statement wrote or took away, and over the other tables that it names.
 
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::Schema;
 use dataflow::{Eval, ResultColumn, ResultType};
-use datafusion::common::DFSchema;
+use datafusion::common::{Column as DfColumn, DFSchema};
 use datafusion::logical_expr::Expr;
 use datafusion::sql::sqlparser::ast::{SelectItem, SelectItemQualifiedWildcardKind, Spanned};
 use zset::{Column, ColumnType};
@@ -18,18 +18,33 @@ use crate::expr::eval::compile;
 use crate::expr::parameter::Parameters;
 use crate::expr::{Typed, cast, names};
 use crate::query::Scope;
+use crate::query::scope::Visible;
 
-/// The items, over the columns of a table.
+/// The items, over the columns of the table and of those beside it.
 #[derive(Debug)]
 pub(super) struct Returning {
     items: Vec<(Expr, Column)>,
     schema: DFSchema,
+    /// The columns of the tables beside it that are named.
+    beside: Vec<Visible>,
 }
 
 impl Returning {
-    pub(super) fn new(items: &[SelectItem], target: &Target, parameters: &mut Parameters) -> Result<Self> {
+    /// The items of a RETURNING, if there is one. `others` are the tables of FROM or USING.
+    pub(super) fn new(
+        items: Option<&[SelectItem]>,
+        target: &Target,
+        others: &Scope,
+        parameters: &mut Parameters,
+    ) -> Result<Option<Self>> {
+        let Some(items) = items else { return Ok(None) };
         let (scope, schema) = value::table_scope(&target.def.columns, &target.name)?;
-        let mut out = Self { items: Vec::with_capacity(items.len()), schema };
+        let mut numbered = others.clone();
+        for (at, visible) in numbered.columns.iter_mut().enumerate() {
+            visible.column = DfColumn::new_unqualified(beside(at));
+        }
+        let scope = scope.join(numbered)?;
+        let mut out = Self { items: Vec::with_capacity(items.len()), schema, beside: Vec::new() };
         for item in items {
             match item {
                 SelectItem::UnnamedExpr(ast) => {
@@ -40,29 +55,37 @@ impl Returning {
                     let typed = bind(expr, &scope, parameters)?;
                     out.push(typed, identifier(alias), parameters)?;
                 }
-                SelectItem::Wildcard(_) => out.star(&scope, parameters)?,
+                SelectItem::Wildcard(_) => out.columns_of(scope.star.iter().copied(), &scope, parameters)?,
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
                     let table = object_name(name)?;
-                    if table != target.name {
+                    if !scope.tables.contains(&table) {
                         return Err(error(
                             code::UNDEFINED_TABLE,
                             format!("missing FROM-clause entry for table \"{table}\""),
                         )
-                        .with_hint(format!("the table here is {}", target.name))
+                        .with_hint(format!("the tables here are {}", scope.tables.join(", ")))
                         .at(item.span()));
                     }
-                    out.star(&scope, parameters)?;
+                    let of = (0..scope.columns.len()).filter(|&at| scope.columns[at].table == table);
+                    out.columns_of(of, &scope, parameters)?;
                 }
                 other => {
                     return Err(unsupported(format!("the item {other}"), "write expression AS name").at(item.span()));
                 }
             }
         }
-        Ok(out)
+        out.keep_what_is_named(others)?;
+        Ok(Some(out))
     }
 
-    fn star(&mut self, scope: &Scope, parameters: &mut Parameters) -> Result<()> {
-        for visible in &scope.columns {
+    fn columns_of(
+        &mut self,
+        places: impl Iterator<Item = usize>,
+        scope: &Scope,
+        parameters: &mut Parameters,
+    ) -> Result<()> {
+        for at in places {
+            let visible = &scope.columns[at];
             let typed = Typed::new(Expr::Column(visible.column.clone()), visible.ty);
             self.push(typed, visible.name.clone(), parameters)?;
         }
@@ -77,24 +100,51 @@ impl Returning {
         Ok(())
     }
 
+    fn keep_what_is_named(&mut self, others: &Scope) -> Result<()> {
+        let mut fields = Vec::new();
+        for (at, visible) in others.columns.iter().enumerate() {
+            let column = DfColumn::new_unqualified(beside(at));
+            if self.items.iter().any(|(expr, _)| expr.column_refs().contains(&column)) {
+                fields.push(Column::new(column.name, visible.ty, true).field());
+                self.beside.push(visible.clone());
+            }
+        }
+        let others = DFSchema::from_unqualified_fields(fields.into(), Default::default()).map_err(from_datafusion)?;
+        self.schema = self.schema.join(&others).map_err(from_datafusion)?;
+        Ok(())
+    }
+
+    /// The columns of tables beside the target that it names.
+    pub(super) fn beside(&self) -> &[Visible] {
+        &self.beside
+    }
+
     /// The columns of the answer.
     pub(super) fn columns(&self) -> Vec<ResultColumn> {
         let column = |column: &Column| ResultColumn { name: column.name.clone(), ty: ResultType::Column(column.ty) };
         self.items.iter().map(|(_, of)| column(of)).collect()
     }
 
-    /// The answer for rows of the table.
-    pub(super) fn answer(&self, rows: &RecordBatch, values: &[Typed]) -> Result<RecordBatch> {
+    /// The answer for rows of the table, with the columns beside them.
+    pub(super) fn answer(&self, rows: &RecordBatch, beside: &[ArrayRef], values: &[Typed]) -> Result<RecordBatch> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+        let all = rows.columns().iter().chain(beside).cloned().collect();
+        let rows = RecordBatch::try_new_with_options(Arc::clone(self.schema.inner()), all, &options)
+            .map_err(|e| from_datafusion(e.into()))?;
         let mut columns = Vec::with_capacity(self.items.len());
         for (expr, _) in &self.items {
             let compiled = compile(&value::filled(expr, values)?, &self.schema)?;
-            columns.push(compiled.eval(rows).map_err(from_row)?);
+            columns.push(compiled.eval(&rows).map_err(from_row)?);
         }
         let fields: Vec<_> = self.items.iter().map(|(_, column)| column.field()).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
         RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
             .map_err(|e| from_datafusion(e.into()))
     }
+}
+
+/// The name of a column beside the target, by its place: theirs may be the same as its own.
+fn beside(at: usize) -> String {
+    format!("beside:{at}")
 }
 
 fn bind(ast: &datafusion::sql::sqlparser::ast::Expr, scope: &Scope, parameters: &mut Parameters) -> Result<Typed> {

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::compute::cast;
+use dataflow::StatementError;
 use datafusion::sql::sqlparser::ast::{ObjectName, Spanned};
-use plan::{Catalog, TableDef, TableKind};
+use plan::{Catalog, Identity, TableDef, TableKind};
 
-use super::super::clock::Moment;
 use super::super::constraint::{Constraints, Default};
 use super::super::cursor::object_name;
 use super::super::value;
+use super::Run;
 use crate::error::{Detail, Result, code, error, from_datafusion};
 
 /// See the module.
@@ -36,7 +38,7 @@ impl Target {
         };
         let mut defaults = Vec::with_capacity(def.columns.0.len());
         for (at, column) in def.columns.0.iter().enumerate() {
-            let sql = own.defaults.get(at).and_then(Option::as_ref);
+            let sql = own.defaults.get(at).and_then(Option::as_ref).filter(|_| def.sequence_of(at).is_none());
             defaults.push(sql.map(|sql| Default::new(sql, column)).transpose()?);
         }
         let constraints = Constraints::new(name, &def.columns, &own.checks)?;
@@ -57,10 +59,35 @@ impl Target {
         })
     }
 
+    /// Whether all rows of a statement have the same default of a column.
+    pub(super) fn has_one_default(&self, at: usize) -> bool {
+        self.def.sequence_of(at).is_none() && self.defaults[at].as_ref().is_none_or(Default::is_one)
+    }
+
+    /// The values of a column are given by its sequence alone: UPDATE may set none.
+    pub(super) fn refuse_set(&self, at: usize) -> Result<()> {
+        if self.def.sequence_of(at).and_then(|sequence| sequence.identity) != Some(Identity::Always) {
+            return Ok(());
+        }
+        let name = &self.def.columns.0[at].name;
+        Err(self.generated(at, format!("column \"{name}\" can only be updated to DEFAULT")))
+    }
+
+    /// The error of a value for a column that is GENERATED ALWAYS.
+    pub(super) fn generated(&self, at: usize, message: String) -> StatementError {
+        let name = &self.def.columns.0[at].name;
+        let detail = Some(format!("Column \"{name}\" is an identity column defined as GENERATED ALWAYS."));
+        StatementError { detail, ..error("428C9", message) }
+    }
+
     /// A column's defaults for so many rows.
-    pub(super) fn default(&self, at: usize, rows: usize, moment: Moment) -> Result<ArrayRef> {
+    pub(super) fn default(&self, at: usize, rows: usize, run: &Run<'_>) -> Result<ArrayRef> {
+        if let Some(sequence) = self.def.sequence_of(at) {
+            let values = Int64Array::from(run.numbers.take(&self.def, sequence, rows)?);
+            return cast(&values, &self.def.columns.0[at].ty.arrow()).map_err(|e| from_datafusion(e.into()));
+        }
         match &self.defaults[at] {
-            Some(default) => default.values(rows, moment),
+            Some(default) => default.values(rows, run.moment),
             None => value::repeated(&crate::expr::literal::null(self.def.columns.0[at].ty)?, rows),
         }
     }

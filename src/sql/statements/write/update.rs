@@ -1,12 +1,13 @@
-//! UPDATE t [AS x] SET column = value, (a, b) = (x, y) [WHERE condition]: the old columns of the rows that fit, and the new
-//! values, are one query.
+//! UPDATE t [AS x] SET column = value, (a, b) = (x, y) [FROM other, ...] [WHERE condition]: the old columns of the rows that
+//! fit, and the new values, are one query.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
-    self, AssignmentTarget, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, SelectItem,
-    SelectItemQualifiedWildcardKind, Spanned, TableFactor, TableWithJoins, Update as UpdateAst,
-    WildcardAdditionalOptions,
+    self, AssignmentTarget, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, ObjectName,
+    Query, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Spanned, TableFactor, TableWithJoins,
+    Update as UpdateAst, UpdateTableFromKind, WildcardAdditionalOptions, With,
 };
 use plan::Catalog;
 use zset::Column;
@@ -14,9 +15,10 @@ use zset::Column;
 use super::super::cursor::identifier;
 use super::super::value;
 use super::insert::is_default;
-use super::rows::{RowQuery, select, typed_by};
+use super::joined::{JoinQuery, Others};
+use super::rows::typed_by;
 use super::target::Target;
-use super::{Change, Planned, Rows, Run};
+use super::{Change, Planned, Returning, Rows, Run};
 use crate::error::{Detail, Result, code, error, syntax, unsupported};
 use crate::expr::parameter::Parameters;
 
@@ -30,13 +32,24 @@ enum To {
 
 #[derive(Debug)]
 struct Update {
-    query: RowQuery,
+    query: JoinQuery,
     set: Vec<(usize, To)>,
 }
 
-pub(super) fn plan<'a>(ast: &'a UpdateAst, catalog: &Catalog, parameters: &mut Parameters) -> Result<Planned<'a>> {
+pub(super) fn plan(
+    ast: &UpdateAst,
+    with: Option<&With>,
+    catalog: &Catalog,
+    parameters: &mut Parameters,
+) -> Result<Planned> {
+    let from = match &ast.from {
+        None => &[],
+        Some(UpdateTableFromKind::AfterSet(tables)) => tables.as_slice(),
+        Some(UpdateTableFromKind::BeforeSet(_)) => {
+            return Err(unsupported("FROM before SET", "write UPDATE t SET column = value FROM other WHERE ..."));
+        }
+    };
     let others = [
-        (ast.from.is_some(), "UPDATE ... FROM", "take the values by a subquery: SET a = (SELECT ... WHERE ...)"),
         (
             ast.or.is_some() || ast.output.is_some(),
             "UPDATE OR and OUTPUT",
@@ -51,28 +64,45 @@ pub(super) fn plan<'a>(ast: &'a UpdateAst, catalog: &Catalog, parameters: &mut P
     let mut set: Vec<(usize, To)> = Vec::new();
     let mut items = vec![star(&target)];
     let mut columns: Vec<Column> = target.def.columns.0.clone();
-    for assignment in &ast.assignments {
+    for (at, value) in assignments(&ast.assignments, &target)? {
+        if is_default(&value) {
+            set.push((at, To::Default));
+            continue;
+        }
+        target.refuse_set(at).at(value.span())?;
+        refuse_windows(&value)?;
+        let of = &target.def.columns.0[at];
+        items.push(SelectItem::UnnamedExpr(typed_by(&value, of)?));
+        set.push((at, To::Column(columns.len())));
+        columns.push(of.clone());
+    }
+    let others = Others::new(from, with, catalog, parameters)?;
+    let returning = Returning::new(ast.returning.as_deref(), &target, &others.scope, parameters)?;
+    let query = others.query(
+        (&ast.table, &target),
+        items,
+        columns,
+        ast.selection.as_ref(),
+        returning.as_ref(),
+        (catalog, parameters),
+    )?;
+    Ok((target, Box::new(Update { query, set }), returning))
+}
+
+/// What is set: places of columns, each once, and their values.
+pub(super) fn assignments<'a>(list: &'a [ast::Assignment], target: &Target) -> Result<Vec<(usize, Cow<'a, Ast>)>> {
+    let mut set: Vec<(usize, Cow<'a, Ast>)> = Vec::new();
+    for assignment in list {
         for (name, value) in pairs(assignment)? {
-            let at = column(name, &target).at(name.span())?;
+            let at = column(name, target).at(name.span())?;
             if set.iter().any(|(before, _)| *before == at) {
                 let name = &target.def.columns.0[at].name;
                 return Err(syntax(format!("multiple assignments to same column \"{name}\"")).at(assignment.span()));
             }
-            if is_default(value) {
-                set.push((at, To::Default));
-                continue;
-            }
-            refuse_windows(value)?;
-            let of = &target.def.columns.0[at];
-            items.push(SelectItem::UnnamedExpr(typed_by(value, of)?));
-            set.push((at, To::Column(columns.len())));
-            columns.push(of.clone());
+            set.push((at, value));
         }
     }
-    let query = select(items, vec![ast.table.clone()], ast.selection.clone())?;
-    let targets: Vec<&Column> = columns.iter().collect();
-    let query = RowQuery::new(&query, &targets, catalog, parameters)?;
-    Ok((target, Box::new(Update { query, set }), ast.returning.as_deref()))
+    Ok(set)
 }
 
 /// The table of an UPDATE or DELETE: one name, with an alias if it likes.
@@ -97,19 +127,17 @@ pub(super) fn star(target: &Target) -> SelectItem {
 }
 
 /// An assignment as columns and their values.
-fn pairs(assignment: &ast::Assignment) -> Result<Vec<(&ObjectName, &Ast)>> {
+fn pairs(assignment: &ast::Assignment) -> Result<Vec<(&ObjectName, Cow<'_, Ast>)>> {
     let names = match &assignment.target {
-        AssignmentTarget::ColumnName(name) => return Ok(vec![(name, &assignment.value)]),
+        AssignmentTarget::ColumnName(name) => return Ok(vec![(name, Cow::Borrowed(&assignment.value))]),
         AssignmentTarget::Tuple(names) => names,
     };
-    let values: Vec<&Ast> = match &assignment.value {
-        Ast::Tuple(values) => values.iter().collect(),
-        Ast::Function(call) if call.name.to_string().eq_ignore_ascii_case("row") => row(call)?,
-        Ast::Subquery(_) => {
-            return Err(
-                unsupported("SET (a, b) = (SELECT ...)", "write a subquery for each column").at(assignment.span())
-            );
+    let values: Vec<Cow<'_, Ast>> = match &assignment.value {
+        Ast::Tuple(values) => values.iter().map(Cow::Borrowed).collect(),
+        Ast::Function(call) if call.name.to_string().eq_ignore_ascii_case("row") => {
+            row(call)?.into_iter().map(Cow::Borrowed).collect()
         }
+        Ast::Subquery(query) => columns_of(query, names.len()).at(assignment.span())?,
         _ => {
             return Err(syntax("source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression")
                 .with_hint("write SET (a, b) = (x, y)")
@@ -117,9 +145,42 @@ fn pairs(assignment: &ast::Assignment) -> Result<Vec<(&ObjectName, &Ast)>> {
         }
     };
     if names.len() != values.len() {
-        return Err(syntax("number of columns does not match number of values").at(assignment.span()));
+        return Err(wrong_number().at(assignment.span()));
     }
     Ok(names.iter().zip(values).collect())
+}
+
+fn wrong_number() -> dataflow::StatementError {
+    syntax("number of columns does not match number of values")
+}
+
+/// The columns of a subquery, each as a subquery of its own over the same rows.
+fn columns_of(query: &Query, names: usize) -> Result<Vec<Cow<'static, Ast>>> {
+    let each = || unsupported("SET (a, b) = (SELECT ...) of this form", "write a subquery for each column");
+    let SetExpr::Select(select) = query.body.as_ref() else { return Err(each()) };
+    let expression = |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
+    // one that has no aggregate would not be of one group without those that have
+    let aggregates = |item: &SelectItem| value::has_aggregate(item);
+    // what orders or groups by a name or a number of the list would mean something else without the list
+    let plain = query.order_by.is_none()
+        && select.distinct.is_none()
+        && matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty())
+        && select.projection.iter().all(expression)
+        && (select.projection.iter().all(aggregates) || !select.projection.iter().any(aggregates));
+    if !plain {
+        return Err(each());
+    }
+    if select.projection.len() != names {
+        return Err(wrong_number());
+    }
+    let of = |at: usize| {
+        let mut query = query.clone();
+        if let SetExpr::Select(select) = query.body.as_mut() {
+            select.projection = vec![select.projection[at].clone()];
+        }
+        Cow::Owned(Ast::Subquery(Box::new(query)))
+    };
+    Ok((0..names).map(of).collect())
 }
 
 fn row(call: &ast::Function) -> Result<Vec<&Ast>> {
@@ -157,17 +218,17 @@ fn refuse_windows(value: &Ast) -> Result<()> {
 
 impl Change for Update {
     fn rows(&self, target: &Target, run: &Run<'_>) -> Result<Rows> {
-        let (columns, rows) = self.query.run(run)?;
+        let (columns, beside, rows) = self.query.run(target, run)?;
         let own = target.def.columns.0.len();
         let gone = target.batch(columns[..own].to_vec(), rows)?;
         let mut new = columns[..own].to_vec();
         for (at, to) in &self.set {
             new[*at] = match to {
-                To::Default => target.default(*at, rows, run.moment)?,
+                To::Default => target.default(*at, rows, run)?,
                 To::Column(place) => Arc::clone(&columns[*place]),
             };
         }
-        Ok(Rows { gone, come: target.batch(new, rows)? })
+        Ok(Rows { beside, ..Rows::new(gone, target.batch(new, rows)?) })
     }
 
     fn tag(&self, rows: usize) -> String {

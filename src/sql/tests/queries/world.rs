@@ -69,7 +69,12 @@ pub struct World {
 }
 
 pub fn limits() -> Limits {
-    Limits { deadline: None, memory_bytes: 64 << 20, cancelled: Arc::new(AtomicBool::new(false)) }
+    Limits {
+        deadline: None,
+        memory_bytes: 64 << 20,
+        cancelled: Arc::new(AtomicBool::new(false)),
+        session: Arc::default(),
+    }
 }
 
 fn catalog() -> Catalog {
@@ -102,7 +107,13 @@ fn contents(def: &TableDef, rows: &RecordBatch) -> Contents {
 }
 
 fn rows_of(contents: &Contents) -> TableRows {
-    TableRows { reader: contents.reader(), snapshot: contents.snapshot(), rows: contents.rows() }
+    TableRows {
+        reader: contents.reader(),
+        snapshot: contents.snapshot(),
+        rows: contents.rows(),
+        uniques: contents.uniques(),
+        trouble: None,
+    }
 }
 
 impl World {
@@ -176,7 +187,13 @@ impl World {
 
 fn view(catalog: &Catalog, tables: BTreeMap<plan::TableId, TableRows>) -> Arc<View> {
     let timestamp = TimestampMs(1_705_312_800_123);
-    Arc::new(View { epoch: Epoch(7), timestamp, catalog: Arc::new(catalog.clone()), tables: Arc::new(tables) })
+    Arc::new(View {
+        epoch: Epoch(7),
+        timestamp,
+        catalog: Arc::new(catalog.clone()),
+        tables: Arc::new(tables),
+        sequences: Arc::default(),
+    })
 }
 
 /// PostgreSQL's internal name of a type.

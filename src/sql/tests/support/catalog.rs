@@ -104,7 +104,7 @@ pub fn prepare(catalog: &Catalog, sql: &str) -> Result<Prepared, StatementError>
 
 /// Limits that a large query does not keep to, and the SQLSTATE that says so.
 pub fn too_little() -> [(Limits, &'static str); 3] {
-    let plenty = Limits { deadline: None, memory_bytes: 64 << 20, cancelled: Arc::default() };
+    let plenty = Limits { deadline: None, memory_bytes: 64 << 20, cancelled: Arc::default(), session: Arc::default() };
     let cancelled = Limits { cancelled: Arc::new(AtomicBool::new(true)), ..plenty.clone() };
     let late = Limits { deadline: Some(Instant::now()), ..plenty.clone() };
     let soon = Instant::now() + Duration::from_secs(20);
@@ -113,7 +113,12 @@ pub fn too_little() -> [(Limits, &'static str); 3] {
 }
 
 pub fn ours(catalog: &Catalog, sql: &str, values: &[String]) -> Answer {
-    run(catalog, sql, values, &Limits { deadline: None, memory_bytes: 64 << 20, cancelled: Arc::default() })
+    run(
+        catalog,
+        sql,
+        values,
+        &Limits { deadline: None, memory_bytes: 64 << 20, cancelled: Arc::default(), session: Arc::default() },
+    )
 }
 
 pub fn run(catalog: &Catalog, sql: &str, values: &[String], limits: &Limits) -> Answer {
@@ -125,6 +130,7 @@ pub fn run(catalog: &Catalog, sql: &str, values: &[String], limits: &Limits) -> 
         timestamp: TimestampMs(1_700_000_000_000),
         catalog: Arc::new(catalog.clone()),
         tables: Arc::default(),
+        sequences: Arc::default(),
     };
     let values: Vec<Option<String>> = values.iter().cloned().map(Some).collect();
     let mut rows = Vec::new();

@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use dataflow::{
-    Action, Contents, Limits, Planner, Prepared, Queries, ResultType, StatementError, TableRows, View, Work, Written,
-    contents_id,
+    About, Action, Contents, Limits, Planner, Prepared, Queries, ResultType, SequenceSession, Sequences,
+    StatementError, TableRows, View, Work, Written, contents_id,
 };
 use plan::{Catalog, TableId};
 use state::Arrangement;
@@ -30,11 +30,18 @@ pub(super) struct Answer {
 pub(super) struct World {
     pub(super) catalog: Catalog,
     contents: BTreeMap<TableId, Contents>,
+    sequences: Arc<Sequences>,
+    session: Arc<SequenceSession>,
     epoch: u64,
 }
 
 pub(super) fn limits() -> Limits {
-    Limits { deadline: None, memory_bytes: 64 << 20, cancelled: Arc::new(AtomicBool::new(false)) }
+    Limits {
+        deadline: None,
+        memory_bytes: 64 << 20,
+        cancelled: Arc::new(AtomicBool::new(false)),
+        session: Arc::default(),
+    }
 }
 
 /// The rows of batches as texts.
@@ -83,11 +90,17 @@ impl World {
         }
     }
 
+    fn limits(&self) -> Limits {
+        Limits { session: Arc::clone(&self.session), ..limits() }
+    }
+
     pub(super) fn view(&self) -> Arc<View> {
         let rows = |contents: &Contents| TableRows {
             reader: contents.reader(),
             snapshot: contents.snapshot(),
             rows: contents.rows(),
+            trouble: None,
+            uniques: contents.uniques(),
         };
         let tables = self.contents.iter().map(|(id, contents)| (*id, rows(contents))).collect();
         Arc::new(View {
@@ -95,6 +108,7 @@ impl World {
             timestamp: TimestampMs(1_700_000_000_000),
             catalog: Arc::new(self.catalog.clone()),
             tables: Arc::new(tables),
+            sequences: Arc::clone(&self.sequences),
         })
     }
 
@@ -108,12 +122,12 @@ impl World {
         let values: Vec<Option<String>> = values.iter().map(|value| value.map(str::to_string)).collect();
         match &prepared.work {
             Work::Read(read) => {
-                let batches = read.run(&values, &self.view(), &limits())?.collect::<Result<Vec<_>, _>>()?;
+                let batches = read.run(&values, &self.view(), &self.limits())?.collect::<Result<Vec<_>, _>>()?;
                 let rows = texts(&batches, &types(&prepared));
                 Ok(Answer { tag: format!("SELECT {}", rows.len()), rows })
             }
             Work::Write(write) => {
-                let written = write.evaluate(&values, &self.view(), &limits())?;
+                let written = write.evaluate(&values, &self.view(), &self.limits())?;
                 let rows = texts(&written.returning, &types(&prepared));
                 let tag = written.tag.clone();
                 self.apply(written)?;
@@ -121,6 +135,32 @@ impl World {
             }
             other => panic!("{statement}: {other:?}"),
         }
+    }
+
+    /// Runs a COPY FROM over bytes in pieces; how many rows it wrote.
+    pub(super) fn copy_in<'a>(
+        &mut self,
+        statement: &str,
+        pieces: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<u64, StatementError> {
+        self.copy_within(statement, pieces, &limits())
+    }
+
+    pub(super) fn copy_within<'a>(
+        &mut self,
+        statement: &str,
+        pieces: impl Iterator<Item = &'a [u8]>,
+        limits: &Limits,
+    ) -> Result<u64, StatementError> {
+        let Work::CopyIn(copy) = self.prepare(statement)?.work else { panic!("{statement}") };
+        let mut reader = copy.reader(&self.view(), limits)?;
+        for piece in pieces {
+            reader.push(piece)?;
+        }
+        let written = reader.finish()?.evaluate(&[], &self.view(), limits)?;
+        let rows = written.tag.rsplit(' ').next().and_then(|rows| rows.parse().ok()).unwrap();
+        self.apply(written)?;
+        Ok(rows)
     }
 
     /// What the engine's loop does: unique keys, then the rows.
@@ -145,9 +185,22 @@ impl World {
                         hint: None,
                         detail: None,
                         position: None,
+                        about: None,
                     });
                 }
             }
+        }
+        let violated = self.contents[&changes.table].violated(&changes.gone, &changes.come).unwrap();
+        if let Some((_, at)) = violated {
+            let name = &def.uniques()[at].name;
+            let message = format!("duplicate key value violates unique constraint \"{name}\"");
+            let (sqlstate, about) = ("23505", About::constraint(&def.name, name));
+            return Err(StatementError { sqlstate, message, hint: None, detail: None, position: None, about });
+        }
+        for mark in &changes.sequences {
+            let table = self.catalog.table(mark.sequence.table).unwrap();
+            let of = table.sequences().iter().find(|of| of.slot == mark.sequence.slot).unwrap();
+            self.sequences.committed(mark, of);
         }
         let (go, come) = if keyed { (Op::Delete, Op::Upsert) } else { (Op::Retract, Op::Insert) };
         let contents = self.contents.get_mut(&changes.table).unwrap();

@@ -1,0 +1,105 @@
+#![allow(clippy::unwrap_used)]
+use std::io::Write as _;
+use std::sync::Arc;
+
+use api::TopicPartition;
+use arrow::array::{Int32Array, RecordBatch};
+use bytes::Bytes;
+use zset::{Column, ColumnType, RowType, TimestampMs};
+
+use super::*;
+
+const T: TableId = TableId(1);
+
+fn record(offset: i64, value: Option<&'static str>) -> Record {
+    let at = TopicPartition { topic: "t".into(), partition: Partition(2) };
+    let headers = vec![("h".to_string(), None), ("i".to_string(), Some(Bytes::from_static(b"x")))];
+    let (key, value) = (Some(Bytes::from_static(b"k")), value.map(Bytes::from));
+    Record { at, offset: Offset(offset), timestamp: TimestampMs(7), key, value, headers }
+}
+
+fn range_of(records: &[Record]) -> InputRange {
+    range::ranges(T, records, &[(Partition(2), Offset(0))].into()).remove(0)
+}
+
+fn open(dir: &tempfile::TempDir, generation: u64) -> Journal {
+    Journal::new(dir.path().join("journal"), Generation(generation))
+}
+
+#[test]
+fn records_are_read_back_as_they_were_and_only_those_that_were_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(&dir, 1);
+    let (other, mine) = ([record(0, Some("a")), record(3, None)], [record(0, Some("b")), record(3, None)]);
+    // The epoch was cut anew after the first attempt at it.
+    journal.note_records(Epoch(5), T, &other);
+    journal.note_records(Epoch(5), T, &mine);
+    let mut again = open(&dir, 2);
+    assert_eq!(again.records(&range_of(&mine)).unwrap(), mine);
+    assert_eq!(again.records(&range_of(&other)).unwrap(), other);
+    assert!(
+        again.records(&InputRange { hash: "other".into(), ..range_of(&mine) }).is_none(),
+        "nobody has to believe it"
+    );
+    assert!(again.records(&range_of(&[record(0, Some("b"))])).is_none());
+}
+
+#[test]
+fn changed_rows_are_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let columns = RowType(vec![Column::new("id", ColumnType::Int, true)]);
+    let codec = RowCodec::new(columns.schema());
+    let batch = RecordBatch::try_new(columns.schema(), vec![Arc::new(Int32Array::from(vec![Some(1), None]))]).unwrap();
+    let delta = Delta::new(batch, vec![1, -2].into());
+    open(&dir, 1).note_rows(Epoch(9), T, &delta, &codec);
+    let found = open(&dir, 2).rows(T, Epoch(9), &codec);
+    assert_eq!((found.len(), found[0].batch(), found[0].weights()), (1, delta.batch(), delta.weights()));
+    assert!(open(&dir, 2).rows(T, Epoch(8), &codec).is_empty());
+}
+
+#[test]
+fn a_torn_or_flipped_frame_is_none_and_those_before_it_are_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(&dir, 1);
+    let (first, second) = ([record(0, Some("a"))], [record(1, Some("b"))]);
+    let mut later = range_of(&second);
+    later.range.start = Offset(1);
+    journal.note_records(Epoch(1), T, &first);
+    journal.note_records(Epoch(2), T, &second);
+    let path = journal.files().remove(0).1;
+    let whole = fs::read(&path).unwrap();
+    for cut in whole.len() / 2 + 1..whole.len() {
+        fs::write(&path, &whole[..cut]).unwrap();
+        let mut torn = open(&dir, 2);
+        assert!(torn.records(&range_of(&first)).is_some() && torn.records(&later).is_none(), "cut at {cut}");
+    }
+    for flip in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[flip] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        let mut flipped = open(&dir, 2);
+        let found = (flipped.records(&range_of(&first)), flipped.records(&later));
+        assert!(found.0.is_none_or(|it| it == first) && found.1.is_none_or(|it| it == second), "flipped at {flip}");
+    }
+    fs::File::options().append(true).open(&path).unwrap().write_all(&[0xff; 40]).unwrap();
+    open(&dir, 2).records(&range_of(&first));
+}
+
+#[test]
+fn what_the_oldest_kept_checkpoint_has_is_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(&dir, 1);
+    for epoch in 1..=6 {
+        journal.note_records(Epoch(epoch), T, &[record(epoch as i64, None)]);
+        if epoch % 2 == 0 {
+            journal.rotate();
+        }
+    }
+    let firsts = |journal: &Journal| journal.files().iter().map(|(epoch, _)| epoch.0).collect::<Vec<_>>();
+    journal.prune(Epoch(3));
+    assert_eq!(firsts(&journal), [3, 5], "epoch 4 is still needed");
+    journal.prune(Epoch(4));
+    assert_eq!(firsts(&journal), [5]);
+    journal.prune(Epoch(6));
+    assert_eq!(firsts(&journal), [5], "the last one may be written to");
+}

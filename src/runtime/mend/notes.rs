@@ -1,0 +1,64 @@
+//! What is noted as epochs go by, for the day when a topic is not what was read of it.
+
+use std::time::Duration;
+
+use api::Record;
+use plan::{InputRange, TableId};
+
+use crate::Engine;
+use crate::group::Input;
+use crate::stage::Staged;
+
+/// How often it is noted how far the sources are.
+const NOTE_EVERY: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// Notes what was read of topics that may lose it, before the epoch is committed.
+    pub(crate) fn note_input(&mut self, staged: &Staged, input: &Input) {
+        let epoch = self.chain.epoch.next();
+        for range in &staged.inputs {
+            // A topic of which it is known what it loses is one of others, in a cluster.
+            if self.keepings.get(&range.table).is_none_or(Option::is_none) {
+                continue;
+            }
+            let Some(records) = input.get(&range.table) else { continue };
+            let from = records.partition_point(|record| record.at.partition < range.partition);
+            let of_range = |record: &Record| record.at.partition == range.partition && record.offset < range.range.end;
+            let count = records[from..].iter().take_while(|record| of_range(record)).count();
+            self.journal.note_records(epoch, range.table, &records[from..from + count]);
+        }
+    }
+
+    /// The records of a range whose topic does not have them any more as they were.
+    pub(crate) fn journaled(&mut self, range: &InputRange) -> Option<Vec<Record>> {
+        let records = self.journal.records(range)?;
+        tracing::warn!(
+            "topic \"{}\" partition {} offsets {} to {}: the topic has lost them, they are replayed from the journal",
+            range.topic,
+            range.partition,
+            range.range.start,
+            range.range.end
+        );
+        Some(records)
+    }
+
+    /// Takes note of the ends that were met, from time to time, or `now`.
+    pub(crate) fn note_ends(&mut self, now: bool) {
+        let instant = self.instant();
+        if !now && instant.saturating_duration_since(self.ends_noted) < NOTE_EVERY {
+            return;
+        }
+        self.ends_noted = instant;
+        self.ends.settle(&self.positions);
+        self.ends.save();
+    }
+
+    /// A table is dropped.
+    pub(crate) fn forget_topic(&mut self, id: TableId) {
+        self.lost.remove(&id);
+        self.doubts.remove(&id);
+        self.retried.remove(&id);
+        self.keepings.remove(&id);
+        self.ends.forget(id);
+    }
+}

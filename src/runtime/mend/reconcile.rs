@@ -1,0 +1,52 @@
+//! Reconciliation: the rows of a source become what its whole topic says. What differs is an ordinary delta of an epoch of its own:
+//! stream tables and sinks come by it as by any other.
+
+use plan::{Mended, MendedPosition, Mending, TableId};
+use zset::Partition;
+
+use super::apply::Change;
+use super::whole::Failed;
+use crate::{Engine, EngineError};
+
+impl Engine {
+    /// Reconciles a source with its topic, and reads on behind what was read.
+    pub(super) fn reconcile(&mut self, id: TableId, what: &str) -> Result<(), EngineError> {
+        let Some(table) = self.tables.get(&id) else { return Ok(()) };
+        tracing::warn!(table = %table.def.name, "{what}; the topic is read whole, and the rows become what it says");
+        self.reconcile_by(id, Mending::Reconciled, what)?.or_else(|why| {
+            self.lose(id, &format!("{what}; and it cannot be read whole: {why}"));
+            Ok(())
+        })
+    }
+
+    /// The same, whoever wants it. What the topic does not let us do is answered; nothing has changed then.
+    pub(super) fn reconcile_by(
+        &mut self,
+        id: TableId,
+        way: Mending,
+        reason: &str,
+    ) -> Result<Result<(), String>, EngineError> {
+        self.sources.remove(&id);
+        let whole = match self.read_whole(id, None) {
+            Ok(whole) => whole,
+            Err(Failed::Topic(why)) => return Ok(Err(why)),
+            Err(Failed::Engine(error)) => return Err(error),
+        };
+        let partitions: Vec<Partition> = whole.positions.iter().map(|position| position.partition).collect();
+        let mended =
+            Mended { table: id, way, reason: reason.to_string(), positions: self.no_less(id, whole.positions) };
+        let change = Change { contents: Some(whole.table.contents), dead: whole.dead };
+        self.commit_mended(mended, change)?;
+        self.ends.all(id, partitions.into_iter(), whole.began);
+        Ok(Ok(()))
+    }
+
+    /// Of a partition that is not there any more, as of a file that is gone, the position stays.
+    fn no_less(&self, id: TableId, mut positions: Vec<MendedPosition>) -> Vec<MendedPosition> {
+        let there: Vec<Partition> = positions.iter().map(|position| position.partition).collect();
+        let gone = self.positions_of(id).filter(|(partition, _)| !there.contains(partition));
+        positions.extend(gone.map(|(partition, position)| position.mended(partition)));
+        positions.sort_by_key(|position| position.partition);
+        positions
+    }
+}

@@ -1,0 +1,234 @@
+//! Passwords of statements, kept in the data folder and nowhere else: not in the epoch topic, not in checkpoints, not in what
+//! is shown.
+//!
+//! ```text
+//! CREATE SINK ... url = 'postgres://u:geheim@h/d'  ─►  the statement, planned, logged, shown:  ...://u:millstream-secret-1@h/d
+//!                                                  ─►  DATA/secrets.json, for its owner alone:  {"1": "geheim"}
+//! ```
+//! A password gets the same number again, so that a statement that is said again is the same statement. Numbers are written,
+//! durably, before the statement that has them is logged. Who opens a connection has them replaced at that moment.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use api::{Connectors, Lines, LogError, Target, TargetError, TargetSpec, Transport};
+use plan::{Options, SinkDef, SourceDef};
+use serde::{Deserialize, Serialize};
+
+use crate::EngineError;
+
+/// What a password's number stands behind.
+const REFERENCE: &str = "millstream-secret-";
+const FORMAT: u32 = 1;
+
+/// The passwords of a data folder.
+#[derive(Debug)]
+pub(crate) struct Vault {
+    path: PathBuf,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    secrets: BTreeMap<u64, String>,
+    /// Whether the file has them all.
+    written: bool,
+}
+
+impl std::fmt::Debug for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Known({} secrets)", self.secrets.len())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    format: u32,
+    secrets: BTreeMap<u64, String>,
+}
+
+impl Vault {
+    /// Reads the passwords of a file, if it is there.
+    pub fn open(path: PathBuf) -> Result<Self, EngineError> {
+        let secrets = match fs::read(&path) {
+            Ok(bytes) => {
+                let stored: Stored = serde_json::from_slice(&bytes).map_err(|error| {
+                    EngineError::Recovery(format!("cannot read {}: {error}; restore it from a backup", path.display()))
+                })?;
+                if stored.format != FORMAT {
+                    return Err(EngineError::Recovery(format!(
+                        "{} has format {}, and this version knows {FORMAT}: start the newer millstream that wrote it",
+                        path.display(),
+                        stored.format
+                    )));
+                }
+                stored.secrets
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(cause) => return Err(file_error("read", &path, cause)),
+        };
+        Ok(Self { path, known: Mutex::new(Known { secrets, written: true }) })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A statement without its passwords. [`Vault::keep`] must follow before it is logged.
+    pub fn hide(&self, statement: &str) -> String {
+        let mut known = self.known();
+        plan::replace_passwords(statement, &mut |secret| {
+            if secret.starts_with(REFERENCE) {
+                return secret.to_string();
+            }
+            let number = known.secrets.iter().find(|(_, there)| *there == secret).map(|(number, _)| *number);
+            let number = number.unwrap_or_else(|| {
+                let next = known.secrets.keys().last().map_or(1, |last| last + 1);
+                known.secrets.insert(next, secret.to_string());
+                known.written = false;
+                next
+            });
+            format!("{REFERENCE}{number}")
+        })
+    }
+
+    /// Writes what is not written yet.
+    pub fn keep(&self) -> Result<(), EngineError> {
+        let mut known = self.known();
+        if !known.written {
+            let stored = Stored { format: FORMAT, secrets: known.secrets.clone() };
+            write(&self.path, &stored).map_err(|cause| file_error("write", &self.path, cause))?;
+            known.written = true;
+        }
+        Ok(())
+    }
+
+    /// A value with its passwords.
+    fn reveal(&self, value: &str) -> Result<String, String> {
+        let mut out = String::new();
+        let mut rest = value;
+        while let Some(at) = rest.find(REFERENCE) {
+            let digits = &rest[at + REFERENCE.len()..];
+            let length = digits.bytes().take_while(u8::is_ascii_digit).count();
+            let number: Option<u64> = digits[..length].parse().ok();
+            let known = self.known();
+            let secret = number.and_then(|number| known.secrets.get(&number)).ok_or_else(|| {
+                format!(
+                    "the password {REFERENCE}{} is not in {}: put that file back, or DROP and CREATE again what has it",
+                    &digits[..length],
+                    self.path.display()
+                )
+            })?;
+            out.push_str(&rest[..at]);
+            out.push_str(secret);
+            rest = &digits[length..];
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
+    fn revealed(&self, options: &Options) -> Result<Options, String> {
+        let pairs = options.0.iter().map(|(name, value)| Ok((name.clone(), self.reveal(value)?)));
+        pairs.collect::<Result<_, String>>().map(Options)
+    }
+}
+
+fn write(path: &Path, stored: &Stored) -> io::Result<()> {
+    let temp = path.with_extension("json.tmp");
+    match fs::remove_file(&temp) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&temp)?;
+    file.write_all(&serde_json::to_vec(stored)?)?;
+    file.sync_all()?;
+    fs::rename(&temp, path)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn file_error(action: &'static str, path: &Path, cause: io::Error) -> EngineError {
+    EngineError::File { action, path: path.display().to_string(), cause }
+}
+
+/// Connectors that are given passwords where the engine has numbers.
+pub(crate) struct Revealing {
+    pub inner: Arc<dyn Connectors>,
+    pub vault: Arc<Vault>,
+}
+
+impl Revealing {
+    fn spec(&self, spec: &TargetSpec) -> Result<TargetSpec, TargetError> {
+        Ok(TargetSpec { sink: self.sink(&spec.sink).map_err(TargetError::Refused)?, ..spec.clone() })
+    }
+
+    fn sink(&self, sink: &SinkDef) -> Result<SinkDef, String> {
+        Ok(SinkDef { options: self.vault.revealed(&sink.options)?, ..sink.clone() })
+    }
+}
+
+impl Connectors for Revealing {
+    fn transport(&self, source: &SourceDef) -> Result<Option<Arc<dyn Transport>>, LogError> {
+        let options = self.options(&source.options).map_err(LogError::Unusable)?;
+        self.inner.transport(&SourceDef { options, ..source.clone() })
+    }
+
+    fn target(&self, spec: &TargetSpec) -> Result<Box<dyn Target>, TargetError> {
+        self.inner.target(&self.spec(spec)?)
+    }
+
+    fn lines(&self, spec: &TargetSpec) -> Result<Box<dyn Lines>, TargetError> {
+        self.inner.lines(&self.spec(spec)?)
+    }
+
+    fn check(&self, sink: &SinkDef) -> Result<(), String> {
+        self.inner.check(&self.sink(sink)?)
+    }
+
+    fn options(&self, options: &Options) -> Result<Options, String> {
+        self.inner.options(&self.vault.revealed(options)?)
+    }
+
+    fn without_secrets(&self, options: &Options) -> Options {
+        self.inner.without_secrets(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_password_is_in_the_file_alone_and_comes_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secrets.json");
+        let statement = "CREATE SINK s FROM t WITH (url = 'postgres://u:ge%40heim@h/d', \"kafka.sasl.password\" = 'it''s', x = 'y')";
+        let vault = Vault::open(path.clone()).unwrap();
+        let hidden = vault.hide(statement);
+        let shown = "CREATE SINK s FROM t WITH (url = 'postgres://u:millstream-secret-1@h/d', \
+                     \"kafka.sasl.password\" = 'millstream-secret-2', x = 'y')";
+        assert_eq!(hidden, shown);
+        assert_eq!(vault.hide(&hidden), shown, "a reference is one already");
+        assert!(!path.exists());
+        vault.keep().unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let again = Vault::open(path.clone()).unwrap();
+        assert_eq!(again.hide(statement), shown, "the same statement is the same text");
+        assert_eq!(again.reveal("postgres://u:millstream-secret-1@h/d").unwrap(), "postgres://u:ge%40heim@h/d");
+        assert_eq!(again.reveal("millstream-secret-2").unwrap(), "it's");
+        assert!(again.reveal("millstream-secret-3").unwrap_err().contains("put that file back"));
+        assert!(!format!("{again:?}").contains("heim"));
+
+        fs::write(&path, "{\"format\":2,\"secrets\":{}}").unwrap();
+        assert!(Vault::open(path.clone()).unwrap_err().to_string().contains("format 2"));
+        fs::write(&path, "{").unwrap();
+        assert!(Vault::open(path).unwrap_err().to_string().contains("restore it"));
+    }
+}

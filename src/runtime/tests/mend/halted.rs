@@ -1,0 +1,157 @@
+//! Sources of which only the user knows what is to be.
+
+use super::*;
+
+#[test]
+fn other_sources_are_halted_and_all_else_goes_on() {
+    let world = World::new();
+    let running = filled(&world);
+    running.sql(ROWS);
+    running.feed("r", &[put(1, 1, 1), put(2, 2, 2)]);
+    running.stop().unwrap();
+    append(&world.log, "r", 0, &[put(3, 3, 3), put(4, 4, 4)]);
+    world.log.trim(&at("r", 0), Offset(3)).unwrap();
+    let mut running = world.start();
+    for between in [Between::Nothing, Between::Crash, Between::Stop] {
+        running = world.again(running, between);
+        let why = halted(&running, "r").unwrap();
+        assert!(why.contains("topic \"r\" partition 0") && why.contains("offsets 2 to 3"), "{why}");
+        assert!(why.contains("RESTART FROM 'earliest'") && why.contains("ALTER TABLE r ACCEPT LOSS"), "{why}");
+        assert_eq!(running.rows("n").into_keys().collect::<Vec<_>>(), [r#"{"n":2}"#], "it keeps its rows");
+    }
+    running.feed("t", &[put(5, 5, 5)]);
+    judge(&world, &running, &[(1, 1, 0), (2, 1, 0), (3, 3, 0), (5, 5, 5)]);
+    running.sql("ALTER TABLE r ACCEPT LOSS");
+    for between in [Between::Nothing, Between::Crash, Between::Stop] {
+        running = world.again(running, between);
+        assert_eq!(halted(&running, "r"), None);
+        wait_for_rows(&running, "n", &[r#"{"n":3}"#]);
+    }
+    assert!(
+        running.refusal("ALTER TABLE r ACCEPT LOSS").to_string().contains("nothing of the topic of table r is lost")
+    );
+    running.sql("ALTER TABLE r RESTART FROM 'earliest'");
+    for between in [Between::Nothing, Between::Crash, Between::Stop] {
+        running = world.again(running, between);
+        wait_for_rows(&running, "n", &[r#"{"n":1}"#]);
+        assert_eq!(running.rows("r").into_keys().collect::<Vec<_>>(), [row(4, 4, 4)]);
+    }
+    running.feed("r", &[put(5, 5, 5), put(6, 6, 6)]);
+    running.sql("ALTER TABLE r RESTART FROM '0:5'");
+    wait_for_rows(&running, "r", &[&row(6, 6, 6)]);
+    running.sql("ALTER TABLE r RESTART FROM latest");
+    wait_for_rows(&running, "r", &[]);
+    running.feed("r", &[put(7, 7, 7)]);
+    assert_eq!(running.rows("r").into_keys().collect::<Vec<_>>(), [row(7, 7, 7)]);
+    let time = |text: &str| running.refusal(&format!("ALTER TABLE r RESTART FROM '{text}'")).to_string();
+    assert!(time("0:99").contains("holds offsets 3 to 7"), "{}", time("0:99"));
+    assert!(time("1:0").contains("no partition 1"), "{}", time("1:0"));
+    running.sql("ALTER TABLE r RESTART FROM '2020-09-13T12:26:40Z'");
+    wait_for_rows(&running, "n", &[r#"{"n":4}"#]);
+}
+
+#[test]
+fn a_topic_made_anew_is_for_the_user_to_judge() {
+    for between in [Between::Nothing, Between::Stop] {
+        for (statement, rows) in [
+            ("ALTER TABLE t RESTART FROM 'earliest'", vec![(8, 8, 8), (9, 9, 9)]),
+            ("ALTER TABLE t ACCEPT LOSS", vec![(1, 1, 0), (2, 1, 0), (3, 3, 0), (8, 8, 8), (9, 9, 9)]),
+        ] {
+            let world = World::new();
+            make_topic(&world.log, "t2", 1);
+            let mut running = filled(&world);
+            append(&world.log, "t2", 0, &[put(8, 8, 8), put(9, 9, 9)]);
+            match between {
+                Between::Nothing => instead(&world, "t", "t2"),
+                _ => {
+                    running.stop().unwrap();
+                    instead(&world, "t", "t2");
+                    running = world.start();
+                }
+            }
+            let why = wait_until_halted(&running, "t");
+            assert!(why.contains("deleted and made anew, or truncated") && why.contains("0 to 2"), "{why}");
+            judge(&world, &running, &[(1, 1, 0), (2, 1, 0), (3, 3, 0)]);
+            running.sql(statement);
+            for between in [Between::Nothing, Between::Crash, Between::Stop] {
+                running = world.again(running, between);
+                until("it is read", || running.rows("t").len() == rows.len());
+                judge(&world, &running, &rows);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_topic_that_is_gone_halts_its_source_until_it_is_back() {
+    let world = World::new();
+    filled(&world).stop().unwrap();
+    instead(&world, "t", "nowhere");
+    let running = world.start();
+    let why = halted(&running, "t").unwrap();
+    assert!(why.contains("topic \"t\" partition 0 does not exist, and was read up to offset 4"), "{why}");
+    let refused = running.refusal("ALTER TABLE t RESTART FROM 'earliest'").to_string();
+    assert!(refused.contains("topic \"t\" does not exist"), "{refused}");
+    running.sql("ALTER TABLE t RESUME");
+    assert!(halted(&running, "t").is_some(), "it is gone still");
+    world.log.faults.instead.lock().unwrap().clear();
+    running.sql("ALTER TABLE t RESUME");
+    assert_eq!(halted(&running, "t"), None, "it is back");
+    running.feed("t", &[put(4, 4, 4)]);
+    judge(&world, &running, &[(1, 1, 0), (2, 1, 0), (3, 3, 0), (4, 4, 4)]);
+}
+
+#[test]
+fn a_record_that_is_another_means_another_topic() {
+    let world = World::new();
+    filled(&world).stop().unwrap();
+    *world.log.faults.forge.lock().unwrap() = Some(Box::new(|record: &mut api::Record| {
+        if &*record.at.topic == "t" {
+            record.timestamp = TimestampMs(record.timestamp.0 + 1);
+        }
+    }));
+    let running = world.start();
+    let why = halted(&running, "t").unwrap();
+    assert!(why.contains("was deleted and made anew: its record at offset 3 is not the one"), "{why}");
+}
+
+/// A table of keys whose topic is compacted is not reconciled: an event may leave out values that did not change.
+#[test]
+fn a_debezium_source_that_may_have_missed_deletes_is_halted() {
+    let world = World::new();
+    make_topic(&world.log, "t", 1);
+    keep(&world, "t", COMPACTED);
+    let running = world.start();
+    running.sql(&T.replace("upsert", "debezium"));
+    let event = |id: i64| {
+        (format!(r#"{{"id":{id}}}"#), Some(format!(r#"{{"before":null,"after":{{"id":{id},"a":1,"b":1}},"op":"c"}}"#)))
+    };
+    running.feed("t", &[event(1), event(2)]);
+    running.stop().unwrap();
+    append(&world.log, "t", 0, &[gone(1), event(3)]);
+    vanish(&world, "t", &[0, 2]);
+    let running = world.start();
+    let why = halted(&running, "t").unwrap();
+    assert!(why.contains("may have lost deletes") && why.contains("delete.retention.ms"), "{why}");
+    running.sql("ALTER TABLE t RESTART FROM 'earliest'");
+    wait_for_rows(&running, "t", &[&row(2, 1, 1), &row(3, 1, 1)]);
+}
+
+#[test]
+fn a_source_without_rows_goes_on_behind_what_it_lost() {
+    let world = World::new();
+    make_topic(&world.log, "r", 1);
+    let running = world.start();
+    running.sql(&ROWS.replace("TABLE r", "SOURCE r"));
+    running.feed("r", &[put(1, 1, 1)]);
+    running.stop().unwrap();
+    append(&world.log, "r", 0, &[put(2, 2, 2), put(3, 3, 3)]);
+    world.log.trim(&at("r", 0), Offset(2)).unwrap();
+    let running = world.start();
+    assert!(halted(&running, "r").is_some());
+    assert!(running.refusal("ALTER TABLE r RESTART FROM 'earliest'").to_string().contains("ACCEPT LOSS"));
+    running.sql("ALTER TABLE r ACCEPT LOSS");
+    wait_for_rows(&running, "n", &[r#"{"n":2}"#]);
+    running.sql("CREATE STREAM TABLE m AS SELECT count(*) AS m FROM r");
+    assert_eq!(running.rows("m").into_keys().collect::<Vec<_>>(), [r#"{"m":1}"#], "it starts behind the loss");
+}

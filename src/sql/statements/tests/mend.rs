@@ -1,0 +1,75 @@
+//! ALTER TABLE ... RESTART FROM and ACCEPT LOSS: what they say, and of what they can be said.
+
+use dataflow::{Action, Mend, ReadFrom};
+use plan::{Catalog, Mending, StartAt};
+use zset::{Offset, Partition};
+
+use crate::testing::{apply, catalog, plan, refused};
+
+fn world() -> Catalog {
+    let mut all = catalog(&[
+        "CREATE TABLE fed (id int) WITH (connector = 'log', topic = 't')",
+        "CREATE TABLE own (id int)",
+        "CREATE SOURCE passed (id int) WITH (connector = 'log', topic = 't')",
+    ]);
+    apply(&mut all, "CREATE STREAM TABLE v AS SELECT id FROM fed");
+    all
+}
+
+fn mend(sql: &str) -> Mend {
+    match plan(&world(), sql).unwrap_or_else(|e| panic!("{sql}: {e}")).action {
+        Action::Mend(mend) => mend,
+        other => panic!("{sql}: {other:?}"),
+    }
+}
+
+#[test]
+fn where_reading_goes_on() {
+    let from = |text: &str| {
+        let mend = mend(&format!("ALTER TABLE fed RESTART FROM {text}"));
+        assert_eq!(mend.way, Mending::Restarted);
+        mend.from.unwrap()
+    };
+    assert_eq!(from("'earliest'"), ReadFrom::Start(StartAt::Earliest));
+    assert_eq!(from("LATEST"), ReadFrom::Start(StartAt::Latest));
+    assert_eq!(from("'2024-01-15T10:00:00Z'"), ReadFrom::Start(StartAt::Time(1_705_312_800_000)));
+    assert_eq!(from("'2024-01-15 10:00:00'"), ReadFrom::Start(StartAt::Time(1_705_312_800_000)));
+    let offsets = [(Partition(0), Offset(12)), (Partition(11), Offset(7))];
+    assert_eq!(from("'0:12, 11:7';"), ReadFrom::Offsets(offsets.into()));
+    let accepted = mend("alter table if exists public.fed accept loss");
+    assert_eq!((accepted.way, accepted.from), (Mending::LossAccepted, None));
+    let accepted = mend("ALTER TABLE passed ACCEPT LOSS FROM 'latest'");
+    assert_eq!((accepted.way, accepted.from), (Mending::LossAccepted, Some(ReadFrom::Start(StartAt::Latest))));
+    assert!(matches!(plan(&world(), "ALTER TABLE IF EXISTS x ACCEPT LOSS").unwrap().action, Action::Nothing));
+}
+
+#[test]
+fn what_they_are_not_for() {
+    refused(
+        &world(),
+        &[
+            ("ALTER TABLE x ACCEPT LOSS", "42P01", "SHOW SOURCES"),
+            ("ALTER TABLE own ACCEPT LOSS", "0A000", "with a connector"),
+            ("ALTER TABLE v RESTART FROM 'earliest'", "0A000", "a stream table"),
+            ("ALTER TABLE passed RESTART FROM 'earliest'", "0A000", "ACCEPT LOSS"),
+            ("ALTER TABLE fed RESTART", "42601", "FROM"),
+            ("ALTER TABLE fed RESTART FROM 'soon'", "42601", "'0:1200,1:1180'"),
+            ("ALTER TABLE fed RESTART FROM '0:1,0:2'", "42601", "'earliest'"),
+            ("ALTER TABLE fed RESTART FROM '0:-1'", "42601", "'earliest'"),
+            ("ALTER TABLE fed RESTART FROM 12", "42601", "'earliest'"),
+            ("ALTER TABLE fed ACCEPT LOSS now", "42601", "FROM"),
+            ("ALTER TABLE fed ACCEPT LOSS FROM 'latest' too", "42601", "end of the statement"),
+        ],
+    );
+}
+
+#[test]
+fn several_topics_are_refused_by_name() {
+    refused(
+        &world(),
+        &[
+            ("CREATE TABLE t (id int) WITH (connector = 'log', topic = 'a,b')", "0A000", "UNION ALL"),
+            ("CREATE TABLE t (id int) WITH (connector = 'log', topic_pattern = 'a.*')", "0A000", "UNION ALL"),
+        ],
+    );
+}

@@ -1,0 +1,67 @@
+//! Row 20: more at once than an epoch takes.
+
+use std::sync::Arc;
+
+use api::{Log, OutRecord, TopicKind, TopicPartition, TopicSpec};
+use local::LocalLog;
+use serde_json::Value;
+use zset::{Partition, TimestampMs};
+
+use super::{End, finish, live, replaying, show_hits};
+use crate::kill::rig::{Rig, wait_until};
+use crate::kill::topics::read;
+
+/// Events that are there before the pipeline is.
+const EVENTS: i64 = 200_000;
+/// An epoch has no more records than this and what one poll brings.
+const EPOCH_RECORDS_MAX: u64 = 64 * 1024 + 16 * 1024;
+
+#[test]
+fn row_20_a_huge_topic_comes_in_epochs_that_are_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rig = replaying(dir.path(), false);
+    fill(&rig);
+    live(&mut rig, "epoch-staged=kill@2", End::Kill);
+    live(&mut rig, "commit-after=kill@15", End::Kill);
+    let serving = rig.serve("");
+    wait_until(&serving.http, "SHOW SOURCES", |rows| rows.iter().all(|row| row[5] == "0"));
+    // A sink that is made now is filled with all that is there, and dies in it first.
+    let sql = "CREATE SINK again FROM thirds WITH (connector = 'log', topic = 'again', envelope = 'append')";
+    rig.stop(serving);
+    let mut serving = rig.serve("populate=kill");
+    let answer = ureq::post(format!("http://{}/sql", serving.http)).send(sql);
+    assert!(answer.is_err(), "it dies");
+    serving.process.ended_by(std::time::Instant::now() + crate::kill::rig::PATIENCE).expect("it is dead");
+    let serving = rig.serve("");
+    ureq::post(format!("http://{}/sql", serving.http)).send(sql).unwrap();
+    rig.stop(serving);
+    finish(&mut rig);
+    show_hits(&rig, &["epoch-staged=kill", "commit-after=kill", "populate=kill"]);
+
+    let log = LocalLog::open(&rig.data.join("log")).unwrap();
+    let counts = read(&log, "pipeline.epochs").into_iter().map(|record| {
+        let record: Value = serde_json::from_slice(&record.value.unwrap()).unwrap();
+        let inputs = record["inputs"].as_array().cloned().unwrap_or_default();
+        inputs.iter().map(|input| input["count"].as_u64().unwrap()).sum::<u64>()
+    });
+    let largest = counts.max().unwrap();
+    println!("the largest epoch has {largest} records");
+    assert!(largest > 0 && largest <= EPOCH_RECORDS_MAX, "{largest}");
+    assert_eq!(read(&log, "again").len(), read(&log, "thirds").len(), "the sink that was made later has all");
+}
+
+/// Writes the events, behind those that the load will write.
+fn fill(rig: &Rig) {
+    std::fs::create_dir_all(&rig.data).unwrap();
+    let log: Arc<dyn Log> = Arc::new(LocalLog::open(&rig.data.join("log")).unwrap());
+    let spec = TopicSpec { topic: "events".into(), partitions: 3, replication: None, kind: TopicKind::Plain };
+    log.make_topic(&spec).unwrap();
+    let record = |n: i64| OutRecord {
+        to: TopicPartition { topic: "events".into(), partition: Partition((n % 3) as i32) },
+        timestamp: TimestampMs(1_700_000_000_000),
+        key: None,
+        value: Some(format!("{{\"n\":-{n},\"kind\":\"old\"}}").into()),
+        headers: Vec::new(),
+    };
+    log.append(&(1..=EVENTS).map(record).collect::<Vec<_>>()).unwrap();
+}

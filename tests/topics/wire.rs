@@ -1,0 +1,86 @@
+//! What a cluster's owner does to topics, said to a broker in Kafka's protocol: the log's own interface makes them as we need them, and
+//! deletes none.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+const CREATE_TOPICS: (i16, i16) = (19, 2);
+const DELETE_TOPICS: (i16, i16) = (20, 1);
+const CREATE_PARTITIONS: (i16, i16) = (37, 0);
+const TIMEOUT_MS: i32 = 30_000;
+
+/// A connection to the cluster.
+pub struct Owner(TcpStream);
+
+impl Owner {
+    pub fn connect(brokers: &str) -> Self {
+        Self(TcpStream::connect(brokers.split(',').next().expect("a broker")).expect("the broker listens"))
+    }
+
+    /// Makes a topic with settings.
+    pub fn make(&mut self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
+        let mut body = Body::default();
+        body.int(1).text(topic).int(partitions).short(1).int(0).int(settings.len() as i32);
+        for (name, value) in settings {
+            body.text(name).text(value);
+        }
+        body.int(TIMEOUT_MS).byte(0);
+        self.ask(CREATE_TOPICS, &body, topic);
+    }
+
+    /// Deletes a topic.
+    pub fn delete(&mut self, topic: &str) {
+        let mut body = Body::default();
+        body.int(1).text(topic).int(TIMEOUT_MS);
+        self.ask(DELETE_TOPICS, &body, topic);
+    }
+
+    /// Gives a topic more partitions.
+    pub fn grow(&mut self, topic: &str, partitions: i32) {
+        let mut body = Body::default();
+        body.int(1).text(topic).int(partitions).int(-1).int(TIMEOUT_MS).byte(0);
+        self.ask(CREATE_PARTITIONS, &body, topic);
+    }
+
+    /// Asks, and fails if the answer has an error for the topic.
+    fn ask(&mut self, (api, version): (i16, i16), body: &Body, topic: &str) {
+        let mut request = Body::default();
+        request.short(api).short(version).int(1).text("test");
+        request.0.extend_from_slice(&body.0);
+        self.0.write_all(&(request.0.len() as i32).to_be_bytes()).expect("the broker takes it");
+        self.0.write_all(&request.0).expect("the broker takes it");
+        let mut length = [0; 4];
+        self.0.read_exact(&mut length).expect("the broker answers");
+        let mut answer = vec![0; i32::from_be_bytes(length) as usize];
+        self.0.read_exact(&mut answer).expect("the broker answers");
+        // Correlation id, throttle time, one topic: its name, its error.
+        let at = 4 + 4 + 4 + 2 + topic.len();
+        let error = i16::from_be_bytes(answer[at..at + 2].try_into().expect("two bytes"));
+        assert_eq!(error, 0, "request {api} of {topic}: {}", String::from_utf8_lossy(&answer[at + 2..]));
+    }
+}
+
+#[derive(Default)]
+struct Body(Vec<u8>);
+
+impl Body {
+    fn byte(&mut self, value: i8) -> &mut Self {
+        self.0.extend_from_slice(&value.to_be_bytes());
+        self
+    }
+
+    fn short(&mut self, value: i16) -> &mut Self {
+        self.0.extend_from_slice(&value.to_be_bytes());
+        self
+    }
+
+    fn int(&mut self, value: i32) -> &mut Self {
+        self.0.extend_from_slice(&value.to_be_bytes());
+        self
+    }
+
+    fn text(&mut self, value: &str) -> &mut Self {
+        self.short(value.len() as i16).0.extend_from_slice(value.as_bytes());
+        self
+    }
+}
