@@ -1,10 +1,13 @@
 //! Bad input through a real Kafka, as a client sees it: records of every kind of badness between good ones, records of 10 MB in a cluster
 //! whose topics take 1 MiB, a source that stops, letters that are shown and replayed, with kills between.
 
+use std::sync::OnceLock;
+
 use api::{Headers, OutRecord, Record, TopicPartition};
 use bytes::Bytes;
 use zset::{Partition, TimestampMs};
 
+use crate::kill::load::now_ms;
 use crate::topics::rig::{Rig, Rows, Running, until};
 
 const SQL: &str = "
@@ -17,10 +20,16 @@ CREATE SINK counts FROM s WITH (connector = 'kafka', topic = '@counts', format =
 /// So that the topic takes what the dead-letter topic does not.
 const LARGE: &[(&str, &str)] = &[("max.message.bytes", "20000000")];
 
+/// Of all records.
+fn time() -> i64 {
+    static TIME: OnceLock<i64> = OnceLock::new();
+    *TIME.get_or_init(now_ms)
+}
+
 fn append(rig: &Rig, records: &[(&str, Vec<u8>)]) {
     let record = |(key, value): &(&str, Vec<u8>)| OutRecord {
         to: TopicPartition { topic: rig.topic("t").into(), partition: Partition(0) },
-        timestamp: TimestampMs(1_700_000_000_000),
+        timestamp: TimestampMs(time()),
         key: Some(Bytes::from(key.to_string())),
         value: Some(Bytes::from(value.clone())),
         headers: vec![("trace".to_string(), Some("7".into()))],
@@ -41,7 +50,7 @@ fn header(headers: &Headers, name: &str) -> Option<String> {
 fn judge_letter(rig: &Rig, letter: &Record, (offset, value, reason): Expected<'_>) {
     let of = |name: &str| header(&letter.headers, name).unwrap_or_else(|| panic!("no header {name}: {letter:?}"));
     assert_eq!((of("table"), of("topic"), of("partition")), ("t".into(), rig.topic("t"), "0".into()));
-    assert_eq!((of("offset").as_str(), of("timestamp").as_str()), (offset, "1700000000000"));
+    assert_eq!((of("offset").as_str(), of("timestamp")), (offset, time().to_string()));
     assert!(of("reason").starts_with(reason), "{} is not {reason}", of("reason"));
     assert!(of("epoch").parse::<u64>().is_ok() && of("incarnation").len() == 36);
     assert_eq!(letter.headers[0], ("trace".to_string(), Some("7".into())), "the record's own headers are kept");

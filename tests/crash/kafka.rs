@@ -12,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use zset::{Partition, TimestampMs};
 
 use super::{End, copy, finish, live, show_hits, wait_epochs, wait_fired};
+use crate::kill::load::now_ms;
 use crate::kill::rig::{PATIENCE, Rig, Serving, hits, wait_until};
 
 /// Longer than what librdkafka answers from its own memory.
@@ -85,7 +86,7 @@ fn transactional_source(rig: &mut Rig, serving: &Serving) {
 fn event(n: i64, partition: i32) -> OutRecord {
     OutRecord {
         to: TopicPartition { topic: "events".into(), partition: Partition(partition) },
-        timestamp: TimestampMs(1_700_000_000_000),
+        timestamp: TimestampMs(now_ms()),
         key: None,
         value: Some(format!("{{\"n\":{n},\"kind\":\"theirs\"}}").into()),
         headers: Vec::new(),
@@ -150,7 +151,7 @@ fn refused(rig: &mut Rig) {
     // A change has both rows: together they are more than a record may be.
     let doc = |seed: u64| OutRecord {
         to: TopicPartition { topic: "docs".into(), partition: Partition(0) },
-        timestamp: TimestampMs(1_700_000_000_000),
+        timestamp: TimestampMs(now_ms()),
         key: Some("{\"id\":1}".into()),
         value: Some(format!("{{\"id\":1,\"body\":\"{}\"}}", noise(seed)).into()),
         headers: Vec::new(),

@@ -169,7 +169,8 @@ fn event(op: &str, id: i32, order: Option<(i32, i64)>) -> String {
     format!("{{\"before\":{before},\"after\":{after},\"op\":\"{op}\",\"ts_ms\":1}}")
 }
 
-fn now_ms() -> i64 {
+/// Kafka deletes what is older than its topic keeps, by these.
+pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
     since.as_millis() as i64
 }
