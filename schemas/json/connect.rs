@@ -50,6 +50,11 @@ impl SchemaCache {
         self.in_use = false;
     }
 
+    /// The schema that was seen last.
+    pub fn last(&self) -> Option<&str> {
+        self.schemas.first().map(|(text, _)| text.as_str())
+    }
+
     /// How the columns of the record opened last are written.
     pub fn current(&self) -> Option<&Wires> {
         self.schemas.first().filter(|_| self.in_use).and_then(|(_, wires)| wires.as_ref())

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Deserializer, Error};
 
 use super::names::Names;
+use super::scan;
 use super::value::{shorten, visible};
 use crate::watch::Watch;
 
@@ -19,11 +20,21 @@ const FOUND_CHARS_MAX: usize = 20;
 pub(super) struct Span {
     start: usize,
     end: usize,
+    /// Whether it is known that what stands there is as it is written: it has no escape.
+    literal: bool,
 }
 
 impl Span {
     /// Nowhere: no token of JSON is empty.
-    pub const NONE: Self = Self { start: 0, end: 0 };
+    pub const NONE: Self = Self { start: 0, end: 0, literal: false };
+
+    pub fn new(start: usize, end: usize, literal: bool) -> Self {
+        Self { start, end, literal }
+    }
+
+    pub fn is_literal(self) -> bool {
+        self.literal
+    }
 
     pub fn is_none(self) -> bool {
         self == Self::NONE
@@ -42,10 +53,15 @@ pub(super) struct Located {
 }
 
 impl Located {
+    /// Where a part of the record begins in it.
+    pub fn offset(self, part: &str) -> usize {
+        part.as_ptr() as usize - self.base
+    }
+
     /// The place of a part of the record.
     pub fn span(self, part: &str) -> Span {
-        let start = part.as_ptr() as usize - self.base;
-        Span { start, end: start + part.len() }
+        let start = self.offset(part);
+        Span { start, end: start + part.len(), literal: false }
     }
 }
 
@@ -131,12 +147,17 @@ fn in_words(what: &str) -> &str {
     }
 }
 
-/// The schema and the payload of a document of exactly these two fields.
-pub(super) fn wrapped(text: &str) -> Option<(&str, &str)> {
+/// The schema and the payload of a document of exactly these two fields; `last` is the schema that came last.
+pub(super) fn wrapped<'a>(text: &'a str, last: Option<&str>) -> Option<(&'a str, &'a str)> {
     let first = trim(trim(text).strip_prefix('{')?);
     if !first.starts_with("\"schema\"") && !first.starts_with("\"payload\"") {
         return None;
     }
+    let (schema, payload) = scan::wrapped(text, last).or_else(|| wrapped_slowly(text))?;
+    (schema == "null" || schema.starts_with('{')).then_some((schema, payload))
+}
+
+pub(super) fn wrapped_slowly(text: &str) -> Option<(&str, &str)> {
     // A document with a third field, or a field twice, is no wrapper but a row.
     #[derive(serde::Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -147,8 +168,7 @@ pub(super) fn wrapped(text: &str) -> Option<(&str, &str)> {
         payload: &'a RawValue,
     }
     let fields = serde_json::from_str::<Wrapped<'_>>(text).ok()?;
-    let schema = fields.schema.get();
-    (schema == "null" || schema.starts_with('{')).then(|| (schema, fields.payload.get()))
+    Some((fields.schema.get(), fields.payload.get()))
 }
 
 /// Finds the columns in a row.
@@ -159,11 +179,25 @@ pub(super) fn row(
     spans: &mut [Span],
     watch: &mut Watch,
 ) -> Result<(), Error> {
+    if scan::row(text, at.offset(text), names, spans, watch).is_some() {
+        return Ok(());
+    }
+    row_slowly(text, at, names, spans, watch)
+}
+
+/// The same of any document.
+pub(super) fn row_slowly(
+    text: &str,
+    at: Located,
+    names: &mut Names,
+    spans: &mut [Span],
+    watch: &mut Watch,
+) -> Result<(), Error> {
     whole(text, RowSeed { at, names, spans, watch }).map(|_| ())
 }
 
 /// What a change event holds.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Change<'a> {
     /// The token of `op`, unless it is null.
     pub op: Option<&'a str>,
@@ -182,6 +216,24 @@ pub(super) fn change<'a>(
     after: &mut [Span],
     watch: &mut Watch,
 ) -> Result<Change<'a>, Error> {
+    if let Some(change) = scan::change(text, at.offset(text), names, before, after, watch) {
+        return Ok(change);
+    }
+    change_slowly(text, at, names, before, after, watch)
+}
+
+/// The same of any document.
+pub(super) fn change_slowly<'a>(
+    text: &'a str,
+    at: Located,
+    names: &mut Names,
+    before: &mut [Span],
+    after: &mut [Span],
+    watch: &mut Watch,
+) -> Result<Change<'a>, Error> {
+    // An event without one of them says that there is no row.
+    before.fill(Span::NONE);
+    after.fill(Span::NONE);
     whole(text, ChangeSeed { at, names, before, after, watch })
 }
 

@@ -22,6 +22,11 @@ impl Names {
         Self { columns, last: Vec::new() }
     }
 
+    /// The column of the field that is the `place`th of its record, if it was that of the last record too.
+    pub fn predicted(&self, place: usize, name: &[u8]) -> Option<Option<usize>> {
+        self.last.get(place).filter(|(last, _)| last.as_bytes() == name).map(|(_, column)| *column)
+    }
+
     /// The column of the field that is the `place`th of its record.
     pub fn find(&mut self, place: usize, name: &str) -> Option<usize> {
         if let Some((last, column)) = self.last.get(place)

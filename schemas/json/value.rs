@@ -25,6 +25,38 @@ impl From<Misfit> for Problem {
     }
 }
 
+/// Reads what most values are: integers, and text, booleans, of which all is as it is written. `None`: nothing was read.
+pub(super) fn read_usual(ty: ColumnType, token: &[u8], cells: &mut Cells) -> Option<()> {
+    let cell = match (ty, token) {
+        (ColumnType::BigInt, _) => Cell::BigInt(usual_integer(token)?),
+        (ColumnType::Int, _) => Cell::Int(i32::try_from(usual_integer(token)?).ok()?),
+        (ColumnType::SmallInt, _) => Cell::SmallInt(i16::try_from(usual_integer(token)?).ok()?),
+        // A character 0 would be written as an escape.
+        (ColumnType::Text, [b'"', text @ .., b'"']) => Cell::Bytes(text),
+        (ColumnType::Varchar(most), [b'"', text @ .., b'"']) if text.len() <= most as usize => Cell::Bytes(text),
+        (ColumnType::Boolean, b"true") => Cell::Boolean(true),
+        (ColumnType::Boolean, b"false") => Cell::Boolean(false),
+        _ => return None,
+    };
+    cells.push(cell).ok()
+}
+
+/// An integer of JSON of up to 18 digits.
+fn usual_integer(token: &[u8]) -> Option<i64> {
+    let (negative, digits) = match token {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || digits.len() > 18 {
+        return None;
+    }
+    let mut value = 0;
+    for digit in digits {
+        value = value * 10 + i64::from(char::from(*digit).to_digit(10)?);
+    }
+    Some(if negative { -value } else { value })
+}
+
 /// Reads a token that is not null.
 pub(super) fn read(ty: ColumnType, wire: Wire, token: &str, cells: &mut Cells) -> Result<(), Problem> {
     match (token.as_bytes().first(), ty) {

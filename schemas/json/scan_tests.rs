@@ -1,0 +1,198 @@
+#![allow(clippy::unwrap_used)]
+use testkit::{Choices, spoil};
+use zset::{Column, ColumnType, RowType};
+
+use super::super::locate::{self, Located};
+use super::*;
+
+const ROW: &str =
+    r#"{"a":1,"b":"x\u00e9\n","c":[{"a":[]},{},[1.5e-3,-0,true]],"d":{"a":{"b":null}},"e":false,"a":"two"}"#;
+const EVENT: &str =
+    r#" { "before" : null, "after":{"a":-12,"b":"ü","c":null},"source":{"a":[1,"\"\\"]},"op":"c","ts":1.5E+3} "#;
+const WRAPPED: &str = r#"{"schema":{"type":"struct","fields":[{"field":"a"}]},"payload":{"a":1}}"#;
+
+const WORDS: &[&[u8]] = &[
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b"\"",
+    b"\\",
+    b"\\u12",
+    b"\\u12aF",
+    b"\\x",
+    b"null",
+    b"nul",
+    b"tru",
+    b"01",
+    b"-",
+    b".5",
+    b"1.",
+    b"1e",
+    b"2E+1",
+    b" ",
+    b"\t",
+    b"\x01",
+    b"\"op\":",
+    b"\"before\":null,",
+    b"\"after\":{},",
+    b"\"a\":",
+    b"\"schema\":",
+    b"{\"\\u0061\":1}",
+    b"[[[[[[[[",
+    b"]]]]]]]]",
+    b"{\"a\":{\"a\":{\"a\":",
+    b"\"12345678",
+    b"\x7f",
+    b"\xc3\xa9",
+];
+
+struct Found {
+    names: Names,
+    watch: Watch,
+    spans: [Vec<Span>; 2],
+}
+
+impl Found {
+    fn new() -> Self {
+        let column = |name: &str| Column { name: name.into(), ty: ColumnType::Text, nullable: true };
+        let columns = RowType(["a", "b", "c", "d"].map(column).to_vec());
+        let none = || vec![Span::NONE; 4];
+        Self { names: Names::new(&columns), watch: Watch::new(4), spans: [none(), none()] }
+    }
+
+    /// The tokens of the columns; those that are said to be literal are.
+    fn tokens<'a>(&self, text: &'a str) -> Vec<&'a str> {
+        let token = |span: &Span| {
+            let token = std::str::from_utf8(span.of(text.as_bytes())).unwrap();
+            assert!(!span.is_literal() || !token.contains('\\'));
+            token
+        };
+        self.spans.iter().flatten().map(token).collect()
+    }
+}
+
+/// Whether it was scanned; then the slow way must find the same.
+fn rows_agree(text: &str) -> bool {
+    let (mut fast, mut slow) = (Found::new(), Found::new());
+    let found = row(text, 0, &mut fast.names, &mut fast.spans[0], &mut fast.watch);
+    let at = Located { base: text.as_ptr() as usize };
+    let other = locate::row_slowly(text, at, &mut slow.names, &mut slow.spans[0], &mut slow.watch);
+    if found.is_some() {
+        assert!(other.is_ok(), "{text:?}: {other:?}");
+        assert_eq!(fast.tokens(text), slow.tokens(text), "{text:?}");
+        assert_eq!(format!("{:?}", fast.watch), format!("{:?}", slow.watch));
+    }
+    found.is_some()
+}
+
+fn events_agree(text: &str) -> bool {
+    let (mut fast, mut slow) = (Found::new(), Found::new());
+    let [before, after] = &mut fast.spans;
+    let found = change(text, 0, &mut fast.names, before, after, &mut fast.watch);
+    let at = Located { base: text.as_ptr() as usize };
+    let [before, after] = &mut slow.spans;
+    let other = locate::change_slowly(text, at, &mut slow.names, before, after, &mut slow.watch);
+    let scanned = found.is_some();
+    if let Some(found) = found {
+        assert_eq!(found, other.unwrap_or_else(|error| panic!("{text:?}: {error}")));
+        assert_eq!(fast.tokens(text), slow.tokens(text), "{text:?}");
+    }
+    scanned
+}
+
+fn wrappers_agree(text: &str) -> bool {
+    let found = wrapped(text, None);
+    if found.is_some() {
+        assert_eq!(found, locate::wrapped_slowly(text), "{text:?}");
+        assert_eq!(found, wrapped(text, found.map(|(schema, _)| schema)), "{text:?}");
+        assert_eq!(found, wrapped(text, Some("{}")), "{text:?}");
+    }
+    found.is_some()
+}
+
+#[test]
+fn usual_documents_are_scanned() {
+    for text in ["{}", " {\"a\":1}\n", ROW, "{\"a\":{},\"b\":[]}", "{\"b\":\"12345678\",\"a\":\"1234567\\\\\"}"] {
+        assert!(rows_agree(text), "{text}");
+    }
+    for text in [EVENT, "{}", "{\"op\":null}", r#"{"after":{"a":1},"after":null,"op":"d","op":"u"}"#] {
+        assert!(events_agree(text), "{text}");
+    }
+    assert!(wrappers_agree(WRAPPED));
+}
+
+#[test]
+fn what_is_broken_is_left() {
+    for text in [
+        "",
+        "{",
+        "{\"a\"",
+        "{\"a\":",
+        "{\"a\":1",
+        "{\"a\":1,}",
+        "{\"a\":1}x",
+        "{,}",
+        "{\"a\":01}",
+        "{\"a\":1.}",
+        "{\"a\":-}",
+        "{\"a\":\"\u{1}\"}",
+        "{\"a\":\"\\x\"}",
+        "{\"a\":\"\\u12g4\"}",
+        "{\"a\":[1,]}",
+        "{\"a\":[1}",
+        "{\"a\":{\"b\"}}",
+        "{\"a\":nul}",
+        "{\"a\":truex}",
+        "{\"\\u0061\":1}",
+        "[]",
+        "1",
+        "{\"a\":\"12345678",
+        "{\"a\":[[[]]}",
+    ] {
+        assert!(!rows_agree(text), "{text}");
+        assert!(!events_agree(text), "{text}");
+    }
+    assert!(!events_agree("{\"after\":1}"));
+    for text in [r#"{"schema":1}"#, r#"{"schema":1,"payload":2,"x":3}"#, r#"{"schema":1,"schema":1,"payload":2}"#] {
+        assert!(!wrappers_agree(text), "{text}");
+    }
+}
+
+#[test]
+fn deep_values_are_left() {
+    let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+    assert!(rows_agree(&nested(DEPTH_MAX as usize)));
+    assert!(!rows_agree(&nested(DEPTH_MAX as usize + 1)));
+    let mixed = |pairs: usize| format!("{{\"a\":{}1{}}}", "[{\"b\":".repeat(pairs), "}]".repeat(pairs));
+    assert!(rows_agree(&mixed(32)) && !rows_agree(&mixed(33)));
+}
+
+/// Every byte at every place of the words of eight.
+#[test]
+fn the_end_of_a_string_is_found_wherever_it_is() {
+    for byte in 0..=255u8 {
+        for before in 0..20 {
+            let mut bytes = vec![b'~'; before];
+            bytes.extend([byte, b'~', b'"', 1, b'\\', b'"', 0xff, b'"', b'"', b'"', b'"']);
+            let wanted = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap();
+            assert_eq!(usual(&bytes), wanted, "{byte} at {before}");
+        }
+    }
+}
+
+#[test]
+fn fuzz_scanner() {
+    bolero::check!().with_iterations(20_000).for_each(|bytes| {
+        let mut choices = Choices::new(bytes);
+        let sample = [ROW, EVENT, WRAPPED][choices.below(3)];
+        let spoilt = spoil(sample.as_bytes(), WORDS, &mut choices);
+        if let Ok(text) = std::str::from_utf8(&spoilt) {
+            rows_agree(text);
+            events_agree(text);
+            wrappers_agree(text);
+        }
+    });
+}
