@@ -9,6 +9,7 @@
 mod aggregates;
 mod catalog;
 mod chain;
+mod dialect;
 mod error;
 mod expr;
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! A statement as text: tokens, the split at semicolons, the normal form by which two definitions are the same.
 
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
+use crate::dialect::OurDialect;
 use crate::error::{Result, from_tokenizer};
 
 /// The dialect of everything.
-pub(crate) const DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
+pub(crate) const DIALECT: OurDialect = OurDialect;
 
 /// All tokens, white space included.
 pub(crate) fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>> {
