@@ -1,14 +1,14 @@
 //! What operators do with rows: batches of a schema, evaluated columns, and runs of equal bytes.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use zset::{Delta, RowBytes, canonical};
+use zset::{Delta, RowBytes, canonical, first_bytes, key_hash, sorted_by};
 
 use crate::{Eval, FlowError};
 
@@ -69,13 +69,15 @@ pub(crate) fn empty_rows(count: usize) -> RowBytes {
     (0..count).map(|_| [].as_slice()).collect()
 }
 
-/// Rows sorted by `order`, equal ones summed, zero gone: the first row's position and the sum. A function of the Z-set
-/// alone, up to which of equal rows stands for them.
-pub(crate) fn net(weights: &[i64], order: impl Fn(usize, usize) -> Ordering) -> Result<Vec<(u32, i64)>, FlowError> {
-    let mut sorted: Vec<u32> = (0..weights.len() as u32).collect();
-    sorted.sort_unstable_by(|&a, &b| order(a as usize, b as usize).then(a.cmp(&b)));
+/// Rows in a sorted order, equal ones summed, zero gone: the first row's position and the sum. A function of the Z-set alone, up to
+/// which of equal rows stands for them.
+pub(crate) fn net(
+    weights: &[i64],
+    sorted: &[u32],
+    same: impl Fn(usize, usize) -> bool,
+) -> Result<Vec<(u32, i64)>, FlowError> {
     let mut out = Vec::with_capacity(sorted.len());
-    for run in sorted.chunk_by(|&a, &b| order(a as usize, b as usize) == Ordering::Equal) {
+    for run in sorted.chunk_by(|&a, &b| same(a as usize, b as usize)) {
         let sum = run.iter().map(|&at| i128::from(weights[at as usize])).sum::<i128>();
         if sum != 0 {
             let sum = i64::try_from(sum).map_err(|_| FlowError::invariant("the weight of a row: over 64 bits"))?;
@@ -83,6 +85,18 @@ pub(crate) fn net(weights: &[i64], order: impl Fn(usize, usize) -> Ordering) -> 
         }
     }
     Ok(out)
+}
+
+/// The same of rows sorted by their bytes.
+pub(crate) fn net_rows(weights: &[i64], rows: &RowBytes) -> Result<Vec<(u32, i64)>, FlowError> {
+    net(weights, &zset::sorted(rows), |a, b| rows.row(a) == rows.row(b))
+}
+
+/// The same of rows sorted by their groups, then their bytes.
+pub(crate) fn net_groups(weights: &[i64], groups: &[u32], rows: &RowBytes) -> Result<Vec<(u32, i64)>, FlowError> {
+    let number = |at: usize| u128::from(groups[at]) << 96 | first_bytes(rows.row(at)) >> 32;
+    let sorted = sorted_by(weights.len(), number, |a, b| rows.row(a).cmp(rows.row(b)));
+    net(weights, &sorted, |a, b| groups[a] == groups[b] && rows.row(a) == rows.row(b))
 }
 
 /// Gives equal byte strings equal numbers, from 0, in the order of first appearance.
@@ -97,18 +111,50 @@ pub(crate) struct Interned {
 impl Interned {
     /// Numbers rows.
     pub fn new(rows: &RowBytes) -> Self {
-        let mut known: HashMap<&[u8], u32> = HashMap::with_capacity(rows.len());
+        let mut known: HashMap<Hashed<'_>, u32, BuildHasherDefault<Known>> =
+            HashMap::with_capacity_and_hasher(rows.len(), BuildHasherDefault::default());
         let mut keys = RowBytes::default();
         let mut ids = Vec::with_capacity(rows.len());
         for row in rows.iter() {
             let next = known.len() as u32;
-            let id = *known.entry(row).or_insert_with(|| {
+            let id = *known.entry(Hashed { hash: key_hash(row), row }).or_insert_with(|| {
                 keys.push(row);
                 next
             });
             ids.push(id);
         }
         Self { ids, keys }
+    }
+}
+
+/// A byte string with its hash, which is computed once.
+#[derive(PartialEq, Eq)]
+struct Hashed<'a> {
+    hash: u64,
+    row: &'a [u8],
+}
+
+impl Hash for Hashed<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// The hash of what is a hash already.
+#[derive(Default)]
+struct Known(u64);
+
+impl Hasher for Known {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = key_hash(bytes);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Consolidation: equal rows become one, their weights summed, zero vanishes. The result is sorted by row bytes, so it
 //! is a function of the Z-set alone.
 
-use crate::{Delta, RowCodec};
+use crate::{Delta, RowCodec, sorted};
 
 /// The consolidated delta.
 pub fn consolidate(delta: &Delta, codec: &RowCodec) -> Delta {
@@ -10,8 +10,7 @@ pub fn consolidate(delta: &Delta, codec: &RowCodec) -> Delta {
     }
     let rows = codec.encode_batch(delta.batch());
     let weights = delta.weights().values();
-    let mut order: Vec<u32> = (0..delta.len() as u32).collect();
-    order.sort_unstable_by(|&a, &b| rows.row(a as usize).cmp(rows.row(b as usize)).then(a.cmp(&b)));
+    let order = sorted(&rows);
     let mut indices = Vec::with_capacity(order.len());
     let mut sums = Vec::with_capacity(order.len());
     for run in order.chunk_by(|&a, &b| rows.row(a as usize) == rows.row(b as usize)) {

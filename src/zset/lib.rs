@@ -12,6 +12,7 @@ mod error;
 mod hash;
 mod position;
 mod row;
+mod sort;
 mod types;
 
 #[cfg(test)]
@@ -28,4 +29,5 @@ pub use error::{RowError, RowOrigin, RowRecord, sqlstate};
 pub use hash::{KEY_HASH_SEED, SHARDS, key_hash, shard_of};
 pub use position::{Offset, Partition, Range};
 pub use row::{ROW_FORMAT, RowBytes, RowCodec, canonical};
+pub use sort::{first_bytes, sorted, sorted_by};
 pub use types::{Column, ColumnType, RowType, TYPE_METADATA_KEY};

@@ -94,9 +94,15 @@ impl RowCodec {
         }
         let columns: Vec<ArrayRef> = columns.iter().map(canonical).collect();
         let rows = self.converter.convert_columns(&columns).expect("columns of the codec's schema");
-        let mut bytes = RowBytes::with_capacity(rows.num_rows(), rows.size());
-        rows.iter().for_each(|row| bytes.push(row.as_ref()));
-        bytes
+        if rows.size() > i32::MAX as usize {
+            let mut bytes = RowBytes::with_capacity(rows.num_rows(), rows.size());
+            rows.iter().for_each(|row| bytes.push(row.as_ref()));
+            return bytes;
+        }
+        let (offsets, data, _) = rows.try_into_binary().expect("under 2 GiB").into_parts();
+        let ends = offsets[1..].iter().map(|end| *end as usize).collect();
+        let data = data.into_vec().unwrap_or_else(|shared| shared.to_vec());
+        RowBytes { ends, data }
     }
 
     /// The bytes of every row of a batch. A schema without columns has one empty byte string per row.

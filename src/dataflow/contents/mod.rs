@@ -20,7 +20,7 @@ use state::{Arrangement, ArrangementId, Law, Snapshot, StateError};
 use zset::{Changes, Delta, RowBytes, RowCodec, RowType, canonical};
 
 use crate::FlowError;
-use crate::rows::{batch, net};
+use crate::rows::{batch, net_rows};
 pub use look::Looked;
 pub use pass::{Passed, pass_on};
 pub use read::ContentsReader;
@@ -161,7 +161,7 @@ impl Contents {
         }
         let keys = self.keys(delta.batch());
         let rows = self.codec.encode_batch(delta.batch());
-        let changes = net(delta.weights().values(), |a, b| rows.row(a).cmp(rows.row(b)))?;
+        let changes = net_rows(delta.weights().values(), &rows)?;
         let gone: Vec<(u32, i64)> = changes.iter().copied().filter(|(_, weight)| *weight < 0).collect();
         let found = self.arrangement.staged().probe(&gone.iter().map(|(at, _)| keys.row(*at as usize)).collect())?;
         for (probe, (at, weight)) in gone.iter().enumerate() {

@@ -9,7 +9,7 @@ use crate::rows::batch;
 /// What is passed on.
 #[derive(Debug, Clone)]
 pub struct Passed {
-    /// The change, consolidated.
+    /// The change; consolidated, if it retracts anything.
     pub delta: Delta,
     /// The origins of truncates, which are not in it.
     pub truncates: Vec<u32>,
@@ -31,6 +31,8 @@ pub fn pass_on(changes: &Changes, columns: &RowType) -> Passed {
             }
         });
     }
-    let delta = zset::consolidate(&Delta::new(rows, Int64Array::from(weights)), &codec);
+    let inserts = weights.iter().all(|weight| *weight == 1);
+    let delta = Delta::new(rows, Int64Array::from(weights));
+    let delta = if inserts { delta } else { zset::consolidate(&delta, &codec) };
     Passed { delta, truncates }
 }

@@ -13,7 +13,7 @@ use zset::{Column, ColumnType, Delta, RowBytes, RowCodec, RowType};
 
 use super::accumulator::{Ordered, Part};
 use crate::operators::distinct::transitions;
-use crate::rows::{eval, gather, gather_bytes, net, where_true};
+use crate::rows::{eval, gather, gather_bytes, net_groups, where_true};
 use crate::{Eval, FlowError};
 
 /// What a feed passes on.
@@ -125,8 +125,7 @@ impl Feed {
         keys: &RowBytes,
     ) -> Result<Part, FlowError> {
         let bytes = self.codec.encode(&[Arc::clone(values)]);
-        let order = |a: usize, b: usize| groups[a].cmp(&groups[b]).then_with(|| bytes.row(a).cmp(bytes.row(b)));
-        let (at, sums): (Vec<u32>, Vec<i64>) = net(weights, order)?.into_iter().unzip();
+        let (at, sums): (Vec<u32>, Vec<i64>) = net_groups(weights, groups, &bytes)?.into_iter().unzip();
         // Row bytes end themselves, so that the two together are one key.
         let mut both = RowBytes::default();
         let mut key = Vec::new();
@@ -151,8 +150,7 @@ impl Feed {
         keys: &RowBytes,
     ) -> Result<Part, FlowError> {
         let bytes = self.codec.encode(&[Arc::clone(values)]);
-        let order = |a: usize, b: usize| groups[a].cmp(&groups[b]).then_with(|| bytes.row(a).cmp(bytes.row(b)));
-        let (at, weights): (Vec<u32>, Vec<i64>) = net(weights, order)?.into_iter().unzip();
+        let (at, weights): (Vec<u32>, Vec<i64>) = net_groups(weights, groups, &bytes)?.into_iter().unzip();
         let groups = pick(groups, &at);
         let bytes = gather_bytes(&bytes, at);
         let state = self.state()?;

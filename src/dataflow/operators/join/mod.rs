@@ -137,7 +137,7 @@ impl Operator for Join {
         let left_new = self.left.arrangement.staged();
         let step = Step { left: &left, right: &right, left_new, right_old };
         let mut out = DeltaBuilder::new(Arc::clone(&self.schema));
-        for keys in merged(&left.keys, &right.keys).chunks(KEYS_MAX) {
+        for keys in merged(&left, &right).chunks(KEYS_MAX) {
             self.chunk(&step, keys, &mut out)?;
         }
         Ok(out.finish())
@@ -165,14 +165,14 @@ struct Key {
     right: Option<usize>,
 }
 
-/// The keys of two sorted lists, each once, in order.
-fn merged(left: &RowBytes, right: &RowBytes) -> Vec<Key> {
+/// The keys of both sides, each once, in their order.
+fn merged(left: &Changed, right: &Changed) -> Vec<Key> {
     let (mut a, mut b) = (0, 0);
-    let mut keys = Vec::with_capacity(left.len().max(right.len()));
-    while a < left.len() || b < right.len() {
-        let order = match (a < left.len(), b < right.len()) {
-            (true, true) => left.row(a).cmp(right.row(b)),
-            (true, false) => Ordering::Less,
+    let mut keys = Vec::with_capacity(left.hashes.len().max(right.hashes.len()));
+    while a < left.hashes.len() || b < right.hashes.len() {
+        let order = match (left.hashes.get(a), right.hashes.get(b)) {
+            (Some(x), Some(y)) => x.cmp(y).then_with(|| left.keys.row(a).cmp(right.keys.row(b))),
+            (Some(_), None) => Ordering::Less,
             _ => Ordering::Greater,
         };
         keys.push(Key { left: order.is_le().then_some(a), right: order.is_ge().then_some(b) });

@@ -1,4 +1,4 @@
-//! One side of a join: its keys, its state (key -> rows), and a step's changes sorted by key.
+//! One side of a join: its keys, its state (key -> rows), and a step's changes sorted by key, as state is.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use state::Arrangement;
-use zset::{Delta, RowBytes, RowCodec};
+use zset::{Delta, RowBytes, RowCodec, key_hash, sorted_by};
 
 use crate::rows::{batch, empty_rows, eval_all, gather_bytes, net};
 use crate::{Eval, FlowError};
@@ -17,10 +17,12 @@ pub(crate) struct Side {
     pub(super) arrangement: Arrangement,
 }
 
-/// The consolidated changes of a side, in the order (key, row).
+/// The consolidated changes of a side, in the order (hash of the key, key, row).
 pub(super) struct Changed {
     /// Each key once.
     pub keys: RowBytes,
+    /// Their hashes.
+    pub hashes: Vec<u64>,
     /// For each key, where its rows end.
     ends: Vec<usize>,
     /// The rows.
@@ -50,6 +52,7 @@ impl Side {
             let rows = RecordBatch::new_empty(Arc::clone(self.codec.schema()));
             return Ok(Changed {
                 keys: RowBytes::default(),
+                hashes: vec![],
                 ends: vec![],
                 rows,
                 bytes: RowBytes::default(),
@@ -64,22 +67,26 @@ impl Side {
             (0..delta.len() as u32).filter(|&at| !null(at)).map(|at| (at, delta.weights().value(at as usize))).unzip();
         let key = |at: usize| keys.row(kept[at] as usize);
         let row = |at: usize| bytes.row(kept[at] as usize);
-        let sums = net(&weights, |a, b| key(a).cmp(key(b)).then_with(|| row(a).cmp(row(b))))?;
-        let (at, weights): (Vec<u32>, Vec<i64>) = sums.iter().map(|(at, sum)| (kept[*at as usize], *sum)).unzip();
-        let (mut distinct, mut ends) = (RowBytes::default(), Vec::new());
-        for (place, row) in at.iter().enumerate() {
-            let key = keys.row(*row as usize);
+        let hashes: Vec<u64> = (0..kept.len()).map(|at| key_hash(key(at))).collect();
+        let number = |at: usize| u128::from(hashes[at]) << 64;
+        let sorted = sorted_by(kept.len(), number, |a, b| key(a).cmp(key(b)).then_with(|| row(a).cmp(row(b))));
+        let sums = net(&weights, &sorted, |a, b| key(a) == key(b) && row(a) == row(b))?;
+        let (mut distinct, mut of_distinct, mut ends) = (RowBytes::default(), Vec::new(), Vec::new());
+        for (place, (at, _)) in sums.iter().enumerate() {
+            let key = key(*at as usize);
             if place > 0 && distinct.row(distinct.len() - 1) == key {
                 ends.pop();
             } else {
                 distinct.push(key);
+                of_distinct.push(hashes[*at as usize]);
             }
             ends.push(place + 1);
         }
+        let (at, weights): (Vec<u32>, Vec<i64>) = sums.iter().map(|(at, sum)| (kept[*at as usize], *sum)).unzip();
         let bytes = gather_bytes(&bytes, at.iter().copied());
         let sorted = delta.gather(at, weights.clone());
         let rows = batch(self.codec.schema(), sorted.batch().columns().to_vec(), sorted.len())?;
-        Ok(Changed { keys: distinct, ends, rows, bytes, weights })
+        Ok(Changed { keys: distinct, hashes: of_distinct, ends, rows, bytes, weights })
     }
 
     /// Stages the changes.
