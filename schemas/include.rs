@@ -1,4 +1,4 @@
-//! INCLUDE: columns that hold what a record has beside its value: its key, where it stood, its time, its headers.
+//! INCLUDE: columns that hold what a record has beside its value: its key, its topic and where it stood there, its time, its headers.
 //!
 //! The other columns are decoded as if these were not there; then each row gets what its record has. Of a row that
 //! deletes, only its key means anything, so that it may have them too. A table without a key that retracts rows cannot
@@ -85,6 +85,7 @@ fn push(what: Include, record: &RawRecord<'_>, cells: &mut Cells) {
     let micros = || Some(record.timestamp).filter(|ms| *ms >= 0)?.checked_mul(1000);
     let pushed = match what {
         Include::Key => record.key.map(|key| cells.push(Cell::Bytes(key))),
+        Include::Topic => Some(cells.push(Cell::Bytes(record.topic.as_bytes()))),
         Include::Partition => Some(cells.push(Cell::Int(record.partition))),
         Include::Offset => Some(cells.push(Cell::BigInt(record.offset))),
         Include::Timestamp => micros().map(|micros| cells.push(Cell::BigInt(micros))),

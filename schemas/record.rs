@@ -9,6 +9,8 @@ pub struct RawRecord<'a> {
     pub key: Option<&'a [u8]>,
     /// The value's bytes.
     pub value: Option<&'a [u8]>,
+    /// Its topic. Only a table that includes it needs it.
+    pub topic: &'a str,
     /// Its partition.
     pub partition: i32,
     /// Its offset.

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod bad_input;
+mod bench;
 mod cli;
 mod compose;
 mod crash;
 mod debezium;
+mod faults;
 mod kill;
 mod options;
 mod oracle;

@@ -10,6 +10,7 @@ use sql::SqlPlanner;
 const SOURCES: &[(&str, &str)] = &[
     ("connector", "connector = 'nats', topic = 't'"),
     ("topic", "connector = 'log', topic = 'a b'"),
+    ("topic_pattern", "connector = 'log', topic_pattern = 'a('"),
     ("path", "connector = 'file', path = ''"),
     ("follow", "connector = 'file', path = '/tmp/x', follow = 'perhaps'"),
     ("dlq_topic", "connector = 'log', topic = 't', dlq_topic = '/'"),

@@ -59,6 +59,10 @@ const QUERIES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("GROUP BY, HAVING", "SELECT x, count(*) AS n FROM a GROUP BY x HAVING count(*) > 1"),
             (
+                "GROUP BY of a PRIMARY KEY for the table's other columns",
+                "SELECT id, t, count(*) AS n FROM a GROUP BY id",
+            ),
+            (
                 "count, sum, avg, min, max",
                 "SELECT count(*) AS c, sum(n) AS s, avg(x) AS v, min(t) AS i, max(ts) AS m FROM a",
             ),
@@ -110,6 +114,10 @@ const STATEMENTS: &[(&str, &str)] = &[
     ),
     ("FOREIGN KEY, REFERENCES, EXCLUDE", "CREATE TABLE t (id int REFERENCES a (id))"),
     ("CREATE TABLE ... WITH (connector = ...)", "CREATE TABLE t (id int) WITH (connector = 'log', topic = 't')"),
+    (
+        "topic = 'a,b', topic_pattern; INCLUDE KEY, TOPIC, PARTITION, OFFSET, TIMESTAMP, HEADERS",
+        "CREATE TABLE t (id int) INCLUDE TOPIC WITH (connector = 'log', topic_pattern = 'shop\\..*')",
+    ),
     ("CREATE SOURCE", "CREATE SOURCE s (id int) WITH (connector = 'log', topic = 't')"),
     ("CREATE STREAM TABLE, CREATE MATERIALIZED VIEW", "CREATE STREAM TABLE v AS SELECT id FROM a"),
     ("CREATE SINK", "CREATE SINK s FROM a WITH (connector = 'blackhole')"),

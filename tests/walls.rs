@@ -13,7 +13,7 @@ type Room = (&'static str, &'static [&'static str], &'static [&'static str]);
 const ROOMS: &[Room] = &[
     ("src/fault", &[], &[]),
     ("src/zset", &[], &["arrow", "arrow-row", "serde", "thiserror", "xxhash-rust"]),
-    ("src/plan", &["zset"], &["serde", "serde_json", "thiserror", "xxhash-rust"]),
+    ("src/plan", &["zset"], &["regex", "serde", "serde_json", "thiserror", "xxhash-rust"]),
     ("connectors/api", &["plan", "zset"], &["arrow", "bytes", "thiserror", "xxhash-rust"]),
     ("src/state", &["fault", "zset"], &["rocksdb", "serde", "serde_json", "thiserror", "tracing", "xxhash-rust"]),
     ("src/dataflow", &["plan", "state", "zset"], &["arrow", "thiserror", "tracing"]),
@@ -56,7 +56,7 @@ const ROOMS: &[Room] = &[
     (
         "connectors/postgres",
         &["api", "fault", "plan", "schemas", "zset"],
-        &["arrow", "postgres", "thiserror", "tokio-postgres-rustls", "tokio-rustls", "tracing"],
+        &["arrow", "thiserror", "tokio", "tokio-postgres", "tokio-postgres-rustls", "tokio-rustls", "tracing"],
     ),
     (
         ".",
@@ -88,7 +88,7 @@ const GUARDED: &[(&str, &[&str])] = &[
     ("datafusion", &["src/sql"]),
     ("rdkafka", &["connectors/kafka"]),
     ("rocksdb", &["src/state", "connectors/local"]),
-    ("tokio", &["src/serve", "src/sql", "."]),
+    ("tokio", &["connectors/postgres", "src/serve", "src/sql", "."]),
     ("axum", &["src/serve"]),
 ];
 

@@ -126,6 +126,11 @@ pub trait Log: Transport {
     /// producer) may have written some of them when it fails.
     fn append(&self, records: &[OutRecord]) -> Result<Vec<Offset>, LogError>;
 
+    /// Why nothing can be written any more until the process is started again, if so.
+    fn failed(&self) -> Option<String> {
+        None
+    }
+
     /// The writer. Fences every older one, and returns only when their open transactions are resolved: what is in the
     /// log afterwards is all there will ever be of them.
     fn writer(&self) -> Result<Box<dyn Writer>, LogError>;
@@ -170,6 +175,11 @@ pub trait Writer: Send {
         first: &[OutRecord],
         rest: &mut dyn FnMut(&[Offset]) -> Vec<OutRecord>,
     ) -> Result<Vec<Offset>, CommitError>;
+
+    /// Whom to tell, every few seconds, that a commit waits and does not hang. One that never waits for long tells nobody.
+    fn on_wait(&mut self, tell: Box<dyn Fn() + Send>) {
+        let _ = tell;
+    }
 
     /// As [`Writer::commit`], of records that need to know nothing of each other.
     fn commit_all(&mut self, records: &[OutRecord]) -> Result<Vec<Offset>, CommitError> {

@@ -70,6 +70,15 @@ pub trait Target: Send {
         before: Option<&Progress>,
         after: &Progress,
     ) -> Result<(), TargetError>;
+
+    /// As [`Target::apply`], of the rows that are there, all of them: one that the target has as it would be written stays
+    /// untouched.
+    fn resynchronise(
+        &mut self,
+        rows: &mut dyn Iterator<Item = Result<TargetRows, TargetError>>,
+        before: Option<&Progress>,
+        after: &Progress,
+    ) -> Result<(), TargetError>;
 }
 
 /// A target of lines, in order, each epoch once: a file.

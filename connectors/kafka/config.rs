@@ -96,8 +96,9 @@ const WRITE: &[(&str, &str)] = &[
 /// How long an answer of the group's coordinator is waited for: positions are only told.
 const GROUP: &[(&str, &str)] = &[("coordinator.query.interval.ms", "5000"), ("socket.timeout.ms", "10000")];
 
-/// A transaction that was begun and not ended is aborted by the broker after this; it ends sooner when we start again.
-const TRANSACTION_TIMEOUT: (&str, &str) = ("transaction.timeout.ms", "60000");
+/// A transaction that was begun and not ended is aborted by the broker after this; it ends sooner when we start again. Brokers that
+/// are away for less than this find it as it was. (What a broker allows is 15 min, unless it is set otherwise.)
+const TRANSACTION_TIMEOUT: (&str, &str) = ("transaction.timeout.ms", "300000");
 
 impl KafkaConfig {
     /// Refuses what cannot work, before any connection.

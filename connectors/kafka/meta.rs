@@ -86,7 +86,7 @@ impl Meta {
 
     /// One topic.
     pub(crate) fn topic(&self, topic: &str) -> Result<Option<TopicInfo>, LogError> {
-        let partitions = self.heard(partitions(self.consumer.client(), topic));
+        let partitions = self.heard(partitions(self.consumer.client(), topic, ANSWER));
         let partitions = partitions.map_err(|e| log_error(&format!("look up topic \"{topic}\""), topic, &e))?;
         Ok(partitions.map(|partitions| TopicInfo { topic: topic.into(), partitions }))
     }
@@ -162,11 +162,15 @@ pub(crate) fn is_name(topic: &str) -> bool {
 }
 
 /// The number of partitions of a topic, asked by any client; `None` if it does not exist.
-pub(crate) fn partitions<C: ClientContext>(client: &Client<C>, topic: &str) -> KafkaResult<Option<u32>> {
+pub(crate) fn partitions<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    within: Duration,
+) -> KafkaResult<Option<u32>> {
     if !is_name(topic) {
         return Ok(None);
     }
-    let metadata = match client.fetch_metadata(Some(topic), ANSWER) {
+    let metadata = match client.fetch_metadata(Some(topic), within) {
         Err(KafkaError::MetadataFetch(code)) if is_missing(code) => return Ok(None),
         other => other?,
     };

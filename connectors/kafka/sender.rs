@@ -3,6 +3,7 @@
 //! Used inside transactions and without. Delivery reports carry the record's index and the number of the round, so that
 //! a late report of a round that was given up is not taken for one of the next.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -102,7 +103,20 @@ pub(crate) struct Sender {
     /// The topics that were seen, with their partitions; and when it was begun to look.
     known: HashMap<Arc<str>, u32>,
     since: Instant,
+    waits: Option<Waits>,
 }
+
+/// Whom to tell that we wait, and when that was done.
+struct Waits {
+    tell: Box<dyn Fn() + Send>,
+    told: Cell<Instant>,
+}
+
+/// How often it is told.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a question may take while a commit waits for the answer.
+const QUESTION: Duration = Duration::from_secs(5);
 
 /// When nothing is heard for this long, it is asked whether the topics are still there.
 const STALL: Duration = Duration::from_secs(1);
@@ -120,12 +134,24 @@ impl Sender {
             producer: config.create_with_context(Reports::default())?,
             known: HashMap::new(),
             since: Instant::now(),
+            waits: None,
         })
     }
 
     /// Handles what librdkafka has to tell.
     pub(crate) fn serve(&self, wait: Duration) {
         self.producer.poll(wait);
+        if let Some(waits) = &self.waits
+            && waits.told.get().elapsed() > TELL_EVERY
+        {
+            waits.told.set(Instant::now());
+            (waits.tell)();
+        }
+    }
+
+    /// Whom to tell while it waits.
+    pub(crate) fn on_wait(&mut self, tell: Box<dyn Fn() + Send>) {
+        self.waits = Some(Waits { tell, told: Cell::new(Instant::now()) });
     }
 
     /// The failures of this round, first records first.
@@ -155,7 +181,7 @@ impl Sender {
                 index += 1;
                 continue;
             }
-            let code = match meta::partitions(self.producer.client(), &to.topic)? {
+            let code = match meta::partitions(self.producer.client(), &to.topic, QUESTION)? {
                 Some(partitions) => {
                     self.known.insert(to.topic.clone(), partitions);
                     if self.is_known(to) {

@@ -19,8 +19,8 @@ use crate::verdict::{self, Verdict};
 
 /// How long a start waits for the brokers, and for older transactions to be resolved.
 const INIT: Duration = Duration::from_secs(90);
-/// How long a commit goes on asking for its outcome.
-const COMMIT: Duration = Duration::from_secs(120);
+/// How long a commit asks for its outcome at least.
+const COMMIT_MIN: Duration = Duration::from_secs(120);
 /// How long an abort is waited for; after that it is finished before the next commit.
 const ABORT: Duration = Duration::from_secs(30);
 
@@ -71,7 +71,7 @@ impl KafkaWriter {
     /// Fences every older writer, and returns when their transactions are resolved.
     pub(crate) fn open(config: &KafkaConfig, faults: Failpoints) -> Result<Self, LogError> {
         let settings = config.transactional();
-        let lifetime = settings.get("transaction.timeout.ms").and_then(|ms| ms.parse().ok()).unwrap_or(60_000);
+        let lifetime = settings.get("transaction.timeout.ms").and_then(|ms| ms.parse().ok()).unwrap_or(300_000);
         let doing = format!("open the producer of pipeline \"{}\"", config.pipeline);
         let sender = Sender::open(&settings).map_err(|e| log_error(&doing, "", &e))?;
         let deadline = Instant::now() + INIT;
@@ -161,7 +161,8 @@ impl KafkaWriter {
         if let Err(fault) = self.faults.reach("commit-abort") {
             return Err(self.abort(&fault.to_string()));
         }
-        let deadline = Instant::now() + COMMIT;
+        // As long as the broker may know it.
+        let deadline = self.begun + self.lifetime.max(COMMIT_MIN);
         loop {
             let error = match self.sender.producer.commit_transaction(Duration::from_secs(5)) {
                 Ok(()) => {
@@ -305,6 +306,10 @@ fn refused(index: usize, code: Code, records: &[OutRecord], base: usize) -> Comm
 }
 
 impl Writer for KafkaWriter {
+    fn on_wait(&mut self, tell: Box<dyn Fn() + Send>) {
+        self.sender.on_wait(tell);
+    }
+
     fn commit(
         &mut self,
         first: &[OutRecord],

@@ -227,6 +227,10 @@ impl Log for LocalLog {
         append(&self.shared, records)
     }
 
+    fn failed(&self) -> Option<String> {
+        self.shared.failed()
+    }
+
     fn writer(&self) -> Result<Box<dyn Writer>, LogError> {
         Ok(Box::new(LocalWriter::open(&self.shared)?))
     }

@@ -1,7 +1,7 @@
 //! What all handles of one open log share: the database, what the partitions hold, and whose turn it is to write.
 
 use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use api::{LogError, TopicKind, TopicPartition};
@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     turn: Mutex<Turn>,
+    /// As [`Turn::broken`], for those who do not wait for their turn.
+    failed: OnceLock<String>,
 }
 
 /// Where a partition's records are, as it was a moment ago.
@@ -64,7 +66,7 @@ impl Shared {
     pub(crate) fn new(db: DB, dir: PathBuf, topics: Topics, faults: Failpoints) -> Self {
         let state = Mutex::new(State { topics, version: 0 });
         let turn = Mutex::new(Turn { generation: 0, broken: None });
-        Self { db, dir, faults, state, changed: Condvar::new(), turn }
+        Self { db, dir, faults, state, changed: Condvar::new(), turn, failed: OnceLock::new() }
     }
 
     pub(crate) fn name(&self) -> String {
@@ -81,13 +83,19 @@ impl Shared {
 
     /// Why nothing can be written, if so.
     pub(crate) fn broken(&self, turn: &Turn) -> Option<String> {
-        turn.broken.as_ref().map(|why| {
-            format!(
-                "{} takes no more writes since one failed: {why}; mend that (is the disk full?) and start millstream \
-                 again",
-                self.name()
-            )
-        })
+        turn.broken.as_ref().map(|why| self.closed_by(why))
+    }
+
+    /// The same, without waiting for whoever writes.
+    pub(crate) fn failed(&self) -> Option<String> {
+        self.failed.get().map(|why| self.closed_by(why))
+    }
+
+    fn closed_by(&self, why: &str) -> String {
+        format!(
+            "{} takes no more writes since one failed: {why}; mend that (is the disk full?) and start millstream again",
+            self.name()
+        )
     }
 
     /// Writes and syncs a batch. After a failure it is not known whether the batch will be there when the log is opened
@@ -99,6 +107,7 @@ impl Shared {
         });
         written.map_err(|why| {
             let text = format!("writing to {} failed: {why}", self.name());
+            let _ = self.failed.set(why.clone());
             turn.broken = Some(why);
             text
         })
@@ -169,7 +178,7 @@ impl State {
                 "topic \"{}\" has {} partitions, numbered from 0: there is no partition {}",
                 at.topic,
                 topic.extents.len(),
-                at.partition
+                at.partition.0
             ))
         })?;
         Ok(Place { id: topic.id, partition, extent })

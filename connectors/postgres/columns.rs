@@ -1,6 +1,6 @@
 //! Our types in PostgreSQL: what a column is made as, what is accepted instead, and how values are sent.
 
-use postgres::types::Type;
+use tokio_postgres::types::Type;
 use zset::ColumnType;
 
 /// A column's type as CREATE TABLE says it. What avg and division give has as many digits as it has.

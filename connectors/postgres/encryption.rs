@@ -12,8 +12,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use postgres::config::SslMode;
-use postgres::{Client, Config, NoTls};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::client::{WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor};
@@ -24,6 +24,7 @@ use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use crate::error::Failure;
+use crate::session::Session;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,14 +93,14 @@ impl Encryption {
     }
 
     /// Connects.
-    pub fn connect(&self, config: &Config) -> Result<Client, Failure> {
+    pub fn connect(&self, config: &Config) -> Result<Session, Failure> {
         let mut config = config.clone();
         config.ssl_mode(self.mode);
         if self.mode == SslMode::Disable {
-            return config.connect(NoTls).map_err(Failure::connecting);
+            return Session::connect(&config, NoTls);
         }
         let tls = self.client().map_err(Failure::refused)?;
-        config.connect(MakeRustlsConnect::new(tls)).map_err(Failure::connecting)
+        Session::connect(&config, MakeRustlsConnect::new(tls))
     }
 
     fn client(&self) -> Result<ClientConfig, String> {

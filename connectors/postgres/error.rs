@@ -1,40 +1,52 @@
 //! What PostgreSQL says, by what can be done about it: wait, or have somebody mend it.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use api::TargetError;
-use postgres::Error;
-use postgres::error::SqlState;
+use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
 
 /// A failed step, before it is told where.
 #[derive(Debug)]
 pub(crate) struct Failure {
     retriable: bool,
     message: String,
+    /// PostgreSQL's SQLSTATE.
+    code: Option<String>,
 }
 
 impl Failure {
     /// It will not work before somebody mends it.
     pub fn refused(message: impl Into<String>) -> Self {
-        Self { retriable: false, message: message.into() }
+        Self { retriable: false, message: message.into(), code: None }
     }
 
     /// It may work later.
     pub fn retriable(message: impl Into<String>) -> Self {
-        Self { retriable: true, message: message.into() }
+        Self { retriable: true, message: message.into(), code: None }
     }
 
     /// What PostgreSQL says to a step.
     pub fn of(step: &str, error: Error) -> Self {
-        Self { retriable: is_retriable(&error), message: format!("cannot {step}: {}", describe(&error)) }
+        let message = format!("cannot {step}: {}", describe(&error));
+        Self { retriable: is_retriable(&error), message, code: error.code().map(|code| code.code().to_string()) }
     }
 
     /// What PostgreSQL says to CREATE TABLE. IF NOT EXISTS looks before it leaps: when two make a table at once, one of them
     /// fails, and finds it there the next time.
-    pub fn making(step: &str, error: Error) -> Self {
-        let at_once = error.code().is_some_and(|code| ["23505", "42P07", "42710"].contains(&code.code()));
-        let failure = Self::of(step, error);
-        Self { retriable: failure.retriable || at_once, ..failure }
+    pub fn of_making(self) -> Self {
+        let at_once = self.code.as_deref().is_some_and(|code| ["23505", "42P07", "42710"].contains(&code));
+        Self { retriable: self.retriable || at_once, ..self }
+    }
+
+    /// The server has the step, and does not say what became of it.
+    pub fn silent(step: &str, waited: Duration) -> Self {
+        Self::retriable(format!(
+            "cannot {step}: no answer within {} s; the connection is given up (tcp_user_timeout in the url is how long an answer \
+             is waited for)",
+            waited.as_secs_f64()
+        ))
     }
 
     /// Why there is no connection.

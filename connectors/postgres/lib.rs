@@ -5,13 +5,14 @@
 //! moves only from the epoch that we left it at, so that of two writers one is stopped, and a commit whose answer was lost is
 //! found out by reading it.
 //!
-//! Reading order: `settings`, `columns`, `table`, `progress`, `statements`, `values`, `target`.
+//! Reading order: `settings`, `session`, `columns`, `table`, `progress`, `statements`, `values`, `target`.
 
 mod columns;
 mod encryption;
 mod error;
 mod numeric;
 mod progress;
+mod session;
 mod settings;
 mod statements;
 mod table;

@@ -4,10 +4,10 @@
 //! then finds it moved.
 
 use api::{Progress, TargetSpec};
-use postgres::{Client, Transaction};
 use zset::{Epoch, Generation};
 
 use crate::error::Failure;
+use crate::session::{Parameters, Session};
 use crate::settings::{Settings, quote};
 
 /// The table's name in SQL.
@@ -16,15 +16,14 @@ fn table(settings: &Settings) -> String {
 }
 
 /// Makes the table if it is missing.
-pub(crate) fn prepare(client: &mut Client, settings: &Settings) -> Result<(), Failure> {
-    let step = |error| Failure::of("make the table millstream_progress", error);
-    let there = client
-        .query_opt(
-            "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+pub(crate) fn prepare(session: &mut Session, settings: &Settings) -> Result<(), Failure> {
+    let step = "make the table millstream_progress";
+    let there = session.row(
+        step,
+        "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
              WHERE n.nspname = $1::text AND c.relname = 'millstream_progress'",
-            &[&settings.schema],
-        )
-        .map_err(step)?;
+        &[&settings.schema],
+    )?;
     if there.is_some() {
         return Ok(());
     }
@@ -33,14 +32,13 @@ pub(crate) fn prepare(client: &mut Client, settings: &Settings) -> Result<(), Fa
          epoch bigint NOT NULL, PRIMARY KEY (pipeline, sink))",
         table(settings)
     );
-    client.batch_execute(&sql).map_err(|error| Failure::making("make the table millstream_progress", error))
+    session.batch(step, &sql).map_err(Failure::of_making)
 }
 
 /// Reads how far the sink is.
-pub(crate) fn read(client: &mut Client, settings: &Settings, spec: &TargetSpec) -> Result<Option<Progress>, Failure> {
-    let sql = select(settings);
-    let row = client.query_opt(&sql, &[&spec.pipeline, &spec.sink.name]);
-    let row = row.map_err(|error| Failure::of("read millstream_progress", error))?;
+pub(crate) fn read(session: &mut Session, settings: &Settings, spec: &TargetSpec) -> Result<Option<Progress>, Failure> {
+    let parameters: Parameters<'_> = &[&spec.pipeline, &spec.sink.name];
+    let row = session.row("read millstream_progress", &select(settings), parameters)?;
     Ok(row.map(|row| progress(&row)))
 }
 
@@ -48,7 +46,7 @@ fn select(settings: &Settings) -> String {
     format!("SELECT incarnation, generation, epoch FROM {} WHERE pipeline = $1 AND sink = $2", table(settings))
 }
 
-fn progress(row: &postgres::Row) -> Progress {
+fn progress(row: &tokio_postgres::Row) -> Progress {
     Progress {
         incarnation: row.get(0),
         generation: Generation(row.get::<_, i64>(1) as u64),
@@ -58,13 +56,13 @@ fn progress(row: &postgres::Row) -> Progress {
 
 /// Moves it, if it is where we left it.
 pub(crate) fn advance(
-    transaction: &mut Transaction<'_>,
+    session: &mut Session,
     settings: &Settings,
     spec: &TargetSpec,
     before: Option<&Progress>,
     after: &Progress,
 ) -> Result<(), Failure> {
-    let step = |error| Failure::of("move millstream_progress", error);
+    let step = "move millstream_progress";
     let (pipeline, sink) = (&spec.pipeline, &spec.sink.name);
     let (generation, epoch) = (after.generation.0 as i64, after.epoch.0 as i64);
     let moved = match before {
@@ -74,7 +72,7 @@ pub(crate) fn advance(
                  ON CONFLICT DO NOTHING",
                 table(settings)
             );
-            transaction.execute(&sql, &[pipeline, sink, &after.incarnation, &generation, &epoch]).map_err(step)?
+            session.execute(step, &sql, &[pipeline, sink, &after.incarnation, &generation, &epoch])?
         }
         Some(before) => {
             let sql = format!(
@@ -83,15 +81,13 @@ pub(crate) fn advance(
                 table(settings)
             );
             let from = before.epoch.0 as i64;
-            transaction
-                .execute(&sql, &[pipeline, sink, &after.incarnation, &generation, &epoch, &from])
-                .map_err(step)?
+            session.execute(step, &sql, &[pipeline, sink, &after.incarnation, &generation, &epoch, &from])?
         }
     };
     if moved == 1 {
         return Ok(());
     }
-    let row = transaction.query_opt(&select(settings), &[pipeline, sink]).map_err(step)?;
+    let row = session.row(step, &select(settings), &[pipeline, sink])?;
     Err(why_not(row.map(|row| progress(&row)).as_ref(), spec, after))
 }
 

@@ -6,19 +6,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use plan::Options;
-use postgres::{Client, Config};
+use tokio_postgres::Config;
 
 use crate::encryption::Encryption;
 use crate::error::Failure;
+use crate::session::Session;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long what was sent may go unanswered by the other machine.
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// What every session begins with: text forms that mean one thing, and no waiting for ever. A commit that is reported must
-/// outlive a crash of the server.
+/// outlive a crash of the server. And a session whose other end has gone without a word may not hold our progress for ever.
 const SESSION: &str = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET lock_timeout = '10s'; \
+    SET idle_in_transaction_session_timeout = '60s'; \
     SET client_min_messages = warning; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
@@ -85,8 +84,8 @@ impl Settings {
     /// For errors and logs: where it is, without the password.
     pub fn name(&self) -> String {
         let hosts = self.config.get_hosts().iter().map(|host| match host {
-            postgres::config::Host::Tcp(name) => name.clone(),
-            postgres::config::Host::Unix(path) => path.display().to_string(),
+            tokio_postgres::config::Host::Tcp(name) => name.clone(),
+            tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
         });
         let ports = self.config.get_ports();
         let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(5432);
@@ -101,7 +100,7 @@ impl Settings {
     }
 
     /// Connects, and prepares the session.
-    pub fn connect(&self) -> Result<Client, Failure> {
+    pub fn connect(&self) -> Result<Session, Failure> {
         let mut config = self.config.clone();
         match &self.password {
             Password::Url => {}
@@ -122,12 +121,9 @@ impl Settings {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
-        if config.get_tcp_user_timeout().is_none() {
-            config.tcp_user_timeout(TCP_USER_TIMEOUT);
-        }
-        let mut client = self.encryption.connect(&config)?;
-        client.batch_execute(SESSION).map_err(|error| Failure::of("prepare the session", error))?;
-        Ok(client)
+        let mut session = self.encryption.connect(&config)?;
+        session.batch("prepare the session", SESSION)?;
+        Ok(session)
     }
 }
 
@@ -138,7 +134,7 @@ fn parse_url(url: &str) -> Result<(Config, Encryption), String> {
     let (url, encryption) = Encryption::split(url)?;
     // The parser names the option that is wrong, never its value.
     let config: Config = url.parse().map_err(|error| {
-        let error: postgres::Error = error;
+        let error: tokio_postgres::Error = error;
         let cause = std::error::Error::source(&error).map_or(error.to_string(), |cause| cause.to_string());
         format!(
             "url cannot be understood: {cause}; write postgres://user@host:5432/database, special characters as %XX"

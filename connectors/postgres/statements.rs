@@ -1,6 +1,6 @@
 //! The statements that write rows: each takes a whole batch, a column an array.
 
-use postgres::types::Type;
+use tokio_postgres::types::Type;
 use zset::RowType;
 
 use crate::columns;
@@ -20,6 +20,38 @@ fn unnest(name: &str, count: usize) -> String {
         (from..from + count).map(|at| format!("{prefix}{at}")).collect::<Vec<_>>().join(", ")
     };
     format!("unnest({}) AS {name}({})", list("$", 1), list("c", 0))
+}
+
+/// Inserts rows, or puts them in the place of those of the same key, where they are not the same already.
+pub(crate) fn upsert_different(settings: &Settings, table: &Table, columns: &RowType, key: &[usize]) -> Sql {
+    let Sql { text, types } = upsert(settings, columns, key);
+    let all = |ours: &dyn Fn(usize) -> String, theirs: &str| {
+        let same = (0..columns.0.len()).map(|at| same(table, &columns.0[at].name, &ours(at), theirs));
+        same.collect::<Vec<_>>().join(" AND ")
+    };
+    // A row whose key has a NULL is not found by `=`, and is compared when it meets the one that is there.
+    let of_key = key.iter().map(|&at| {
+        let name = &columns.0[at].name;
+        format!("o.{} = n.c{at}::{}", quote(name), table.types(name).1)
+    });
+    let found = of_key.collect::<Vec<_>>().join(" AND ");
+    let sent = |at: usize| format!("n.c{at}::{}", table.types(&columns.0[at].name).0);
+    let excluded = |at: usize| format!("excluded.{}", quote(&columns.0[at].name));
+    let target = settings.quoted();
+    let missing = format!(" WHERE NOT EXISTS (SELECT FROM {target} o WHERE {found} AND {})", all(&sent, "o"));
+    let text = text.replacen(&format!("INSERT INTO {target}"), &format!("INSERT INTO {target} AS t"), 1);
+    let text = text.replacen(" ON CONFLICT ", &format!("{missing} ON CONFLICT "), 1);
+    let only =
+        if key.len() < columns.0.len() { format!(" WHERE NOT ({})", all(&excluded, "t")) } else { String::new() };
+    Sql { text: format!("{text}{only}"), types }
+}
+
+/// Whether a column has a value already. Types that call equal what is written otherwise (1.0 and 1), or that have no
+/// equality, are compared by their text.
+fn same(table: &Table, name: &str, ours: &str, theirs: &str) -> String {
+    let by_text = ["numeric", "json", "jsonb", "text", "character varying"].contains(&table.types(name).1);
+    let as_text = if by_text { "::text COLLATE \"C\"" } else { "" };
+    format!("{theirs}.{}{as_text} IS NOT DISTINCT FROM {ours}{as_text}", quote(name))
 }
 
 /// Inserts rows, or puts them in the place of those of the same key.

@@ -1,19 +1,23 @@
 //! The target's table: made if it is missing; else it must hold what we write, and tell rows apart as we do.
 
-use postgres::Client;
+use api::{Progress, TargetSpec};
 use zset::RowType;
 
 use crate::columns;
 use crate::error::Failure;
+use crate::session::Session;
 use crate::settings::{Settings, quote};
 
 /// The table as it is there.
 #[derive(Debug)]
 pub(crate) struct Table {
+    oid: u32,
+    there: Vec<There>,
     /// The types of the key's columns there, without their modifiers.
     pub key_types: Vec<String>,
 }
 
+#[derive(Debug, PartialEq, Eq)]
 struct There {
     name: String,
     oid: u32,
@@ -27,24 +31,34 @@ struct There {
     generated: bool,
 }
 
-/// Makes the table if it is missing, and checks it.
+/// Makes the table if it is missing, and checks it. One that is missing where the sink had `filled` it is not made anew: only what
+/// changes from now on would be in it.
 pub(crate) fn prepare(
-    client: &mut Client,
+    session: &mut Session,
     settings: &Settings,
-    columns: &RowType,
-    key: &[usize],
+    spec: &TargetSpec,
+    filled: Option<&Progress>,
 ) -> Result<Table, Failure> {
-    let oid = match find(client, settings)? {
-        Some(oid) => oid,
-        None => {
-            make(client, settings, columns, key)?;
-            find(client, settings)?.ok_or_else(|| Failure::retriable("the table was dropped as soon as it was made"))?
+    let (columns, key, sink) = (&spec.columns, spec.sink.key.as_slice(), &spec.sink.name);
+    let oid = match (find(session, settings)?, filled) {
+        (Some(oid), _) => oid,
+        (None, Some(filled)) => {
+            return Err(Failure::refused(format!(
+                "the table is gone, and the sink had filled it up to epoch {}: put it back as it was then, or DROP SINK {sink} and \
+                 CREATE it again, which makes and fills it from the start",
+                filled.epoch
+            )));
+        }
+        (None, None) => {
+            make(session, settings, columns, key)?;
+            find(session, settings)?
+                .ok_or_else(|| Failure::retriable("the table was dropped as soon as it was made"))?
         }
     };
-    let there = columns_of(client, oid)?;
+    let there = columns_of(session, oid)?;
     let mut wrong = wrong_columns(&there, columns);
     if wrong.is_empty() {
-        wrong.extend(wrong_key(client, oid, &there, columns, key)?);
+        wrong.extend(wrong_key(session, oid, &there, columns, key)?);
     }
     if !wrong.is_empty() {
         return Err(Failure::refused(format!(
@@ -53,15 +67,31 @@ pub(crate) fn prepare(
         )));
     }
     let plain = |at: &usize| there.iter().find(|column| column.name == columns.0[*at].name).map(|c| c.plain.clone());
-    Ok(Table { key_types: key.iter().filter_map(plain).collect() })
+    let key_types = key.iter().filter_map(plain).collect();
+    Ok(Table { oid, there, key_types })
 }
 
-fn find(client: &mut Client, settings: &Settings) -> Result<Option<u32>, Failure> {
+impl Table {
+    /// The type of a column there, with its modifier and without; columns that we do not write are not asked for.
+    pub fn types(&self, name: &str) -> (&str, &str) {
+        let there = self.there.iter().find(|column| column.name == name);
+        there.map_or(("text", "text"), |column| (&column.shown, &column.plain))
+    }
+
+    /// That nobody has altered it since it was looked at: else it is to be looked at again, and nothing that was written meanwhile
+    /// may stay.
+    pub fn is_as_it_was(&self, session: &mut Session) -> Result<(), Failure> {
+        if columns_of(session, self.oid)? == self.there {
+            return Ok(());
+        }
+        Err(Failure::retriable("the table was altered meanwhile; it is looked at again"))
+    }
+}
+
+fn find(session: &mut Session, settings: &Settings) -> Result<Option<u32>, Failure> {
     let sql = "SELECT c.oid, c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
         WHERE n.nspname = $1::text AND c.relname = $2::text";
-    let row = client
-        .query_opt(sql, &[&settings.schema, &settings.table])
-        .map_err(|error| Failure::of("look for the table", error))?;
+    let row = session.row("look for the table", sql, &[&settings.schema, &settings.table])?;
     let Some(row) = row else { return Ok(None) };
     let kind: &str = row.get(1);
     if !["r", "p"].contains(&kind) {
@@ -70,9 +100,10 @@ fn find(client: &mut Client, settings: &Settings) -> Result<Option<u32>, Failure
     Ok(Some(row.get(0)))
 }
 
-fn make(client: &mut Client, settings: &Settings, columns: &RowType, key: &[usize]) -> Result<(), Failure> {
-    let step = |error| Failure::of("make the table", error);
-    let version: i32 = client.query_one("SELECT current_setting('server_version_num')::int", &[]).map_err(step)?.get(0);
+fn make(session: &mut Session, settings: &Settings, columns: &RowType, key: &[usize]) -> Result<(), Failure> {
+    let step = "make the table";
+    let version = session.row(step, "SELECT current_setting('server_version_num')::int", &[])?;
+    let version: i32 = version.map_or(0, |row| row.get(0));
     let mut parts: Vec<String> = columns
         .0
         .iter()
@@ -86,16 +117,16 @@ fn make(client: &mut Client, settings: &Settings, columns: &RowType, key: &[usiz
     let nulls = key.iter().any(|&at| columns.0[at].nullable) && version >= 150_000;
     parts.push(format!("{} ({names})", if nulls { "UNIQUE NULLS NOT DISTINCT" } else { "PRIMARY KEY" }));
     let sql = format!("CREATE TABLE IF NOT EXISTS {} ({})", settings.quoted(), parts.join(", "));
-    client.batch_execute(&sql).map_err(|error| Failure::making("make the table", error))?;
+    session.batch(step, &sql).map_err(Failure::of_making)?;
     tracing::info!("made the table of a sink: {}", settings.name());
     Ok(())
 }
 
-fn columns_of(client: &mut Client, table: u32) -> Result<Vec<There>, Failure> {
+fn columns_of(session: &mut Session, table: u32) -> Result<Vec<There>, Failure> {
     let sql = "SELECT attname::text, atttypid, atttypmod, format_type(atttypid, atttypmod), format_type(atttypid, NULL), \
         attnotnull, NOT attnotnull OR atthasdef OR attidentity <> '', attgenerated <> '' OR attidentity = 'a' \
         FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
-    let rows = client.query(sql, &[&table]).map_err(|error| Failure::of("look at the table's columns", error))?;
+    let rows = session.rows("look at the table's columns", sql, &[&table])?;
     let there = rows.iter().map(|row| There {
         name: row.get(0),
         oid: row.get(1),
@@ -132,7 +163,7 @@ fn wrong_columns(there: &[There], columns: &RowType) -> Vec<String> {
 
 /// What is wrong with the constraint that tells rows apart, if anything.
 fn wrong_key(
-    client: &mut Client,
+    session: &mut Session,
     table: u32,
     there: &[There],
     columns: &RowType,
@@ -143,7 +174,7 @@ fn wrong_key(
           JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[g] ORDER BY 1) \
         FROM pg_index i WHERE i.indrelid = $1 AND i.indisunique AND i.indimmediate AND i.indisvalid \
           AND i.indpred IS NULL AND i.indexprs IS NULL";
-    let rows = client.query(sql, &[&table]).map_err(|error| Failure::of("look at the table's keys", error))?;
+    let rows = session.rows("look at the table's keys", sql, &[&table])?;
     let mut names: Vec<&str> = key.iter().map(|&at| columns.0[at].name.as_str()).collect();
     names.sort_unstable();
     let indexes: Vec<bool> = rows

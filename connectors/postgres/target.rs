@@ -6,11 +6,12 @@ use api::{Progress, Target, TargetError, TargetRows, TargetSpec};
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use fault::Failpoints;
-use postgres::types::ToSql;
-use postgres::{Client, Statement, Transaction};
+use tokio_postgres::Statement;
+use tokio_postgres::types::ToSql;
 use zset::ColumnType;
 
 use crate::error::Failure;
+use crate::session::Session;
 use crate::settings::Settings;
 use crate::statements::{self, Sql};
 use crate::table::Table;
@@ -21,7 +22,7 @@ use crate::{progress, table};
 pub struct PostgresTarget {
     settings: Settings,
     spec: TargetSpec,
-    session: Option<Session>,
+    open: Option<Open>,
     faults: Failpoints,
 }
 
@@ -31,10 +32,12 @@ impl std::fmt::Debug for PostgresTarget {
     }
 }
 
-struct Session {
-    client: Client,
+struct Open {
+    session: Session,
     table: Table,
     upsert: Statement,
+    /// The same, of rows that the table may have as they are; prepared when it is needed.
+    upsert_different: Option<Statement>,
     /// By which columns of the key are NULL.
     deletes: HashMap<Vec<bool>, Statement>,
 }
@@ -43,7 +46,7 @@ impl PostgresTarget {
     /// The target of a sink; nothing is touched yet.
     pub fn new(spec: &TargetSpec) -> Result<Self, TargetError> {
         let settings = Settings::parse(&spec.sink.options).map_err(TargetError::Refused)?;
-        Ok(Self { settings, spec: spec.clone(), session: None, faults: Failpoints::default() })
+        Ok(Self { settings, spec: spec.clone(), open: None, faults: Failpoints::default() })
     }
 
     /// The same, with failpoints.
@@ -52,68 +55,68 @@ impl PostgresTarget {
         Self { faults, ..self }
     }
 
-    fn connect(&self) -> Result<(Session, Option<Progress>), Failure> {
+    fn connect(&self) -> Result<(Open, Option<Progress>), Failure> {
         let TargetSpec { columns, sink, .. } = &self.spec;
-        let mut client = self.settings.connect()?;
-        progress::prepare(&mut client, &self.settings)?;
-        let table = table::prepare(&mut client, &self.settings, columns, &sink.key)?;
-        let progress = progress::read(&mut client, &self.settings, &self.spec)?;
-        let upsert = prepare(&mut client, &statements::upsert(&self.settings, columns, &sink.key))?;
-        Ok((Session { client, table, upsert, deletes: HashMap::new() }, progress))
+        let mut session = self.settings.connect()?;
+        progress::prepare(&mut session, &self.settings)?;
+        let progress = progress::read(&mut session, &self.settings, &self.spec)?;
+        // An earlier sink of the name has nothing to do with what this one has written.
+        let filled = progress.as_ref().filter(|progress| progress.epoch >= sink.created);
+        let table = table::prepare(&mut session, &self.settings, &self.spec, filled)?;
+        let Sql { text, types } = statements::upsert(&self.settings, columns, &sink.key);
+        let upsert = session.prepare("prepare to write rows", &text, &types)?;
+        Ok((Open { session, table, upsert, upsert_different: None, deletes: HashMap::new() }, progress))
     }
 
     fn write(
         &self,
-        session: &mut Session,
+        open: &mut Open,
+        upsert: &Statement,
         rows: &mut dyn Iterator<Item = Result<TargetRows, TargetError>>,
         before: Option<&Progress>,
         after: &Progress,
     ) -> Result<(), TargetError> {
         let at = |failure: Failure| failure.at(&self.settings.name());
-        let Session { client, table, upsert, deletes } = session;
-        let mut transaction = client.transaction().map_err(|error| at(Failure::of("begin a transaction", error)))?;
-        progress::advance(&mut transaction, &self.settings, &self.spec, before, after).map_err(at)?;
+        open.session.batch("begin a transaction", "BEGIN").map_err(at)?;
+        progress::advance(&mut open.session, &self.settings, &self.spec, before, after).map_err(at)?;
         for rows in rows {
-            let TargetRows { deletes: gone, upserts } = rows?;
-            self.delete(&mut transaction, table, deletes, &gone).map_err(at)?;
-            self.upsert(&mut transaction, upsert, &upserts).map_err(at)?;
+            let TargetRows { deletes, upserts } = rows?;
+            self.delete(open, &deletes).map_err(at)?;
+            self.upsert(open, upsert, &upserts).map_err(at)?;
         }
+        // What has written to it holds a lock, so it is now as it was then: an assignment may have rounded what it wrote.
+        open.table.is_as_it_was(&mut open.session).map_err(at)?;
         let lost = |fault: fault::Fault| at(Failure::retriable(fault.to_string()));
         self.faults.reach("target-before").map_err(lost)?;
-        transaction.commit().map_err(|error| at(Failure::of("commit", error)))?;
+        open.session.batch("commit", "COMMIT").map_err(at)?;
         self.faults.reach("target-after").map_err(lost)
     }
 
-    fn upsert(&self, transaction: &mut Transaction<'_>, upsert: &Statement, rows: &RecordBatch) -> Result<(), Failure> {
+    fn upsert(&self, open: &mut Open, upsert: &Statement, rows: &RecordBatch) -> Result<(), Failure> {
         if rows.num_rows() == 0 {
             return Ok(());
         }
         let types = self.spec.columns.0.iter().map(|column| column.ty);
-        execute(transaction, upsert, types.zip(rows.columns())).map_err(|error| Failure::of("write rows", error))
+        execute(&mut open.session, "write rows", upsert, types.zip(rows.columns()))
     }
 
-    fn delete(
-        &self,
-        transaction: &mut Transaction<'_>,
-        table: &Table,
-        deletes: &mut HashMap<Vec<bool>, Statement>,
-        keys: &RecordBatch,
-    ) -> Result<(), Failure> {
+    fn delete(&self, open: &mut Open, keys: &RecordBatch) -> Result<(), Failure> {
         let TargetSpec { columns, sink, .. } = &self.spec;
+        let Open { session, table, deletes, .. } = open;
         for (nulls, keys) in by_nulls(keys) {
-            let step = |error| Failure::of("delete rows", error);
+            let step = "delete rows";
             let delete = match deletes.get(&nulls) {
                 Some(delete) => delete.clone(),
                 None => {
                     let Sql { text, types } = statements::delete(&self.settings, table, columns, &sink.key, &nulls);
-                    let delete = transaction.prepare_typed(&text, &types).map_err(step)?;
+                    let delete = session.prepare(step, &text, &types)?;
                     deletes.insert(nulls.clone(), delete.clone());
                     delete
                 }
             };
             let types = sink.key.iter().map(|&at| columns.0[at].ty);
             let there = types.zip(&keys).zip(&nulls).filter(|(_, null)| !**null).map(|(column, _)| column);
-            execute(transaction, &delete, there).map_err(step)?;
+            execute(session, step, &delete, there)?;
         }
         Ok(())
     }
@@ -121,11 +124,11 @@ impl PostgresTarget {
 
 impl Target for PostgresTarget {
     fn open(&mut self) -> Result<Option<Progress>, TargetError> {
-        self.session = None;
-        let (session, progress) = self.connect().map_err(|failure| failure.at(&self.settings.name()))?;
+        self.open = None;
+        let (open, progress) = self.connect().map_err(|failure| failure.at(&self.settings.name()))?;
         let lost = |fault: fault::Fault| Failure::retriable(fault.to_string()).at(&self.settings.name());
         self.faults.reach("target-open").map_err(lost)?;
-        self.session = Some(session);
+        self.open = Some(open);
         Ok(progress)
     }
 
@@ -135,27 +138,55 @@ impl Target for PostgresTarget {
         before: Option<&Progress>,
         after: &Progress,
     ) -> Result<(), TargetError> {
-        let Some(mut session) = self.session.take() else {
-            return Err(Failure::retriable("the connection is not open").at(&self.settings.name()));
-        };
-        self.write(&mut session, rows, before, after)?;
-        self.session = Some(session);
+        let mut open = self.taken()?;
+        let upsert = open.upsert.clone();
+        self.write(&mut open, &upsert, rows, before, after)?;
+        self.open = Some(open);
+        Ok(())
+    }
+
+    fn resynchronise(
+        &mut self,
+        rows: &mut dyn Iterator<Item = Result<TargetRows, TargetError>>,
+        before: Option<&Progress>,
+        after: &Progress,
+    ) -> Result<(), TargetError> {
+        let mut open = self.taken()?;
+        let upsert = self.different(&mut open).map_err(|failure| failure.at(&self.settings.name()))?;
+        self.write(&mut open, &upsert, rows, before, after)?;
+        self.open = Some(open);
         Ok(())
     }
 }
 
-fn prepare(client: &mut Client, Sql { text, types }: &Sql) -> Result<Statement, Failure> {
-    client.prepare_typed(text, types).map_err(|error| Failure::of("prepare to write rows", error))
+impl PostgresTarget {
+    /// What is open; it is put back when nothing went wrong.
+    fn taken(&mut self) -> Result<Open, TargetError> {
+        let closed = || Failure::retriable("the connection is not open").at(&self.settings.name());
+        self.open.take().ok_or_else(closed)
+    }
+
+    fn different(&self, open: &mut Open) -> Result<Statement, Failure> {
+        if let Some(statement) = &open.upsert_different {
+            return Ok(statement.clone());
+        }
+        let TargetSpec { columns, sink, .. } = &self.spec;
+        let Sql { text, types } = statements::upsert_different(&self.settings, &open.table, columns, &sink.key);
+        let statement = open.session.prepare("prepare to compare rows", &text, &types)?;
+        open.upsert_different = Some(statement.clone());
+        Ok(statement)
+    }
 }
 
 fn execute<'a>(
-    transaction: &mut Transaction<'_>,
+    session: &mut Session,
+    step: &str,
     statement: &Statement,
     columns: impl Iterator<Item = (ColumnType, &'a ArrayRef)>,
-) -> Result<(), postgres::Error> {
+) -> Result<(), Failure> {
     let values: Vec<Values<'_>> = columns.map(|(ty, array)| Values { ty, array }).collect();
     let parameters: Vec<&(dyn ToSql + Sync)> = values.iter().map(|values| values as &(dyn ToSql + Sync)).collect();
-    transaction.execute(statement, &parameters).map(|_| ())
+    session.run(step, statement, &parameters).map(|_| ())
 }
 
 /// Keys by which of their columns are NULL.

@@ -7,9 +7,9 @@ use arrow::datatypes::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type,
     Int64Type, Time64MicrosecondType, TimestampMicrosecondType,
 };
-use postgres::types::private::BytesMut;
-use postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 use schemas::text::{write_i256_trimmed, write_numeric128};
+use tokio_postgres::types::private::BytesMut;
+use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 use zset::ColumnType;
 
 use crate::numeric;

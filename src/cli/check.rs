@@ -44,7 +44,7 @@ fn report(file: &SqlFile, statement: &Statement, planned: Result<Vec<String>, St
 }
 
 /// Plans one statement and adds what it makes; answers its notices.
-fn plan(text: &str, planner: &dyn Planner, catalog: &mut Catalog) -> Result<Vec<String>, StatementError> {
+pub(super) fn plan(text: &str, planner: &dyn Planner, catalog: &mut Catalog) -> Result<Vec<String>, StatementError> {
     let planned = planner.plan(text, catalog)?;
     let added = match planned.action {
         Action::CreateTable(def) | Action::CreateStream { def, .. } => catalog.add_table(def),

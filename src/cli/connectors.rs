@@ -57,11 +57,8 @@ impl Connectors for Beside {
     }
 
     fn without_secrets(&self, options: &Options) -> Options {
-        let secret = |name: &str| name.ends_with("password") || name.ends_with("secret");
-        let shown = options.0.iter().map(|(name, value)| {
-            let value = if secret(name) { "***".to_string() } else { plan::without_passwords(value) };
-            (name.clone(), value)
-        });
+        let shown = |name: &str, value| plan::replace_in_option(name, value, &mut |_| "***".to_string());
+        let shown = options.0.iter().map(|(name, value)| (name.clone(), shown(name, value)));
         Options(shown.collect())
     }
 }

@@ -1,6 +1,7 @@
 //! The command line. Standard output carries results, standard error what is told besides; the exit codes are pinned:
 //! 0 done or asked to stop, 2 flags and SQL files, 3 data folder locked, 4 fenced, 1 all else.
 
+mod bench;
 mod check;
 mod checkpoint;
 mod connectors;
@@ -56,6 +57,8 @@ enum Command {
     Epochs(epochs::Args),
     /// Run a shop on the embedded log: generated changes, three stream tables, shown live.
     Demo(demo::Args),
+    /// Measure a query over generated data: rows per second and per CPU-second, memory, and a hash of the result.
+    Bench(Box<bench::Args>),
 }
 
 /// Runs what the command line asks for, on a thread with a stack for the statements of files and of replay.
@@ -76,7 +79,8 @@ fn run_command() -> ExitCode {
         Ok(cli) => cli,
         Err(failure) => return failure.report(),
     };
-    let quiet = matches!(cli.command, Command::Demo(_) | Command::Checkpoint(_) | Command::Epochs(_));
+    let quiet =
+        matches!(cli.command, Command::Demo(_) | Command::Bench(_) | Command::Checkpoint(_) | Command::Epochs(_));
     start_logging(if quiet { "warn" } else { "info" });
     let done = match cli.command {
         Command::Run(args) => run::run(args),
@@ -85,6 +89,7 @@ fn run_command() -> ExitCode {
         Command::Checkpoint(args) => checkpoint::checkpoint(args),
         Command::Epochs(args) => epochs::epochs(args),
         Command::Demo(args) => demo::demo(args),
+        Command::Bench(args) => bench::bench(*args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -28,7 +28,7 @@ pub(super) struct Args {
         value_parser = clap::value_parser!(u32).range(1..=10_000),
     )]
     pg_connections_max: u32,
-    /// How many queries of clients run at the same time; others wait.
+    /// How many queries of clients run at the same time; others wait. One that its client lets wait is none of them.
     #[arg(
         long,
         value_name = "N",

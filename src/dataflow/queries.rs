@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use plan::{Catalog, SequenceMark, TableId};
+use plan::{Catalog, SequenceMark, TableDef, TableId};
 use zset::{ColumnType, Epoch, TimestampMs};
 
 use crate::{Block, ContentsReader, CopyIn, CopyOut, Modes, SequenceSession, Sequences, StatementError, UniqueRows};
@@ -190,6 +190,8 @@ pub struct Written {
 pub struct RowChanges {
     /// The table.
     pub table: TableId,
+    /// As it was when the rows were evaluated: if it was altered since, they are of no use.
+    pub evaluated_on: Arc<TableDef>,
     /// The rows that go, as they are in the view; of a keyless table as often as they go.
     pub gone: RecordBatch,
     /// The rows that come.
@@ -219,7 +221,7 @@ pub struct View {
     pub catalog: Arc<Catalog>,
     /// The stored tables. A CREATE SOURCE is not among them.
     pub tables: Arc<std::collections::BTreeMap<TableId, TableRows>>,
-    /// What hands out the values of sequences: the same for all views.
+    /// What hands out the values of sequences: the same for all views, but for that of a transaction which restarted some.
     pub sequences: Arc<Sequences>,
 }
 

@@ -1,9 +1,12 @@
 //! Sequences: each gives a value once. What an epoch's record says of them is a [`SequenceMarks`], whose moves are a function of
 //! the records alone; what clients take values from is a [`Sequences`], which is always as far or farther: a value that was
 //! taken by a statement that failed is given to nobody else.
+//!
+//! A restart (TRUNCATE ... RESTART IDENTITY) is a transaction's own until it commits: what it restarted lies as a layer over what the
+//! others take from, and goes on by itself.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use plan::{Sequence, SequenceId, SequenceMark, TableId};
 
@@ -63,18 +66,43 @@ fn farther(value: i64, than: i64, of: &Sequence) -> bool {
     if of.increment > 0 { value > than } else { value < than }
 }
 
-/// What clients take values from; one for the whole engine.
+/// What clients take values from; one for the whole engine, and layers over it of transactions that restarted some.
 #[derive(Debug, Default)]
-pub struct Sequences(Mutex<SequenceMarks>);
+pub struct Sequences {
+    marks: Mutex<SequenceMarks>,
+    /// What has the sequences that were not restarted.
+    under: Option<Arc<Sequences>>,
+}
 
 impl Sequences {
     fn lock(&self) -> MutexGuard<'_, SequenceMarks> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The layer that has a sequence.
+    fn layer(&self, id: SequenceId) -> &Self {
+        match &self.under {
+            Some(under) if !self.lock().0.contains_key(&id) => under.layer(id),
+            _ => self,
+        }
+    }
+
+    /// A layer over these, in which some begin anew as marks say.
+    pub fn restarted(self: Arc<Self>, marks: &[SequenceMark]) -> Self {
+        Self { marks: Mutex::new(SequenceMarks::restored(marks)), under: Some(self) }
+    }
+
+    /// Where those are that begin anew in a layer, as marks that set them.
+    pub fn restarts(&self) -> Vec<SequenceMark> {
+        let Some(under) = &self.under else { return Vec::new() };
+        let above = self.lock();
+        let below = under.restarts().into_iter().filter(|mark| !above.0.contains_key(&mark.sequence));
+        above.all().into_iter().chain(below).collect()
     }
 
     /// Takes so many values. Whoever else takes some gets others; at the limit it gives none (2200H).
     pub fn take(&self, id: SequenceId, of: &Sequence, count: usize) -> Result<Vec<i64>, StatementError> {
-        let mut marks = self.lock();
+        let mut marks = self.layer(id).lock();
         let mut at = marks.at(id, of);
         let mut values = Vec::with_capacity(count);
         for _ in 0..count {
@@ -94,9 +122,10 @@ impl Sequences {
         Ok(values)
     }
 
-    /// An epoch is committed whose record says this: what was set is so for everybody.
+    /// An epoch is committed whose record says this, or it was done to a sequence of a layer: what was set is so for all who take
+    /// values from here.
     pub fn committed(&self, mark: &SequenceMark, of: &Sequence) {
-        self.lock().apply(mark, of);
+        self.layer(mark.sequence).lock().apply(mark, of);
     }
 
     /// Begins where the records end.
@@ -111,7 +140,7 @@ impl Sequences {
 
     /// Where a sequence is.
     pub fn at(&self, id: SequenceId, of: &Sequence) -> SequenceAt {
-        self.lock().at(id, of)
+        self.layer(id).lock().at(id, of)
     }
 }
 

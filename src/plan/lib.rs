@@ -8,11 +8,12 @@ mod options;
 mod own;
 mod record;
 mod secrets;
+mod sink;
+mod source;
+mod table;
+mod topics;
 
-pub use catalog::{
-    Catalog, CatalogError, Envelope, Include, OWN, SinkConnector, SinkDef, SinkEnvelope, SourceDef, StartAt, StreamDef,
-    TableDef, TableKind,
-};
+pub use catalog::{Catalog, CatalogError};
 pub use format::known_version;
 pub use graph::{AggregateCall, AggregateFunction, Graph, Node, NodeKind};
 pub use ids::{NodeId, SequenceId, SinkId, TableId};
@@ -22,7 +23,11 @@ pub use record::{
     CatalogChange, EpochRecord, InputRange, LastRecord, Mended, MendedPosition, Mending, Outcome, RECORD_VERSION,
     RecordError, SequenceMark, SinkFailure, SourceHalt, TableOutcome,
 };
-pub use secrets::{replace_passwords, without_passwords};
+pub use secrets::{is_password, replace_in_option, replace_passwords, without_passwords};
+pub use sink::{SinkConnector, SinkDef, SinkEnvelope};
+pub use source::{Envelope, Include, OWN, SourceDef, StartAt};
+pub use table::{StreamDef, TableDef, TableKind};
+pub use topics::TopicPattern;
 
 #[cfg(test)]
 mod fuzz;

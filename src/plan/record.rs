@@ -202,6 +202,16 @@ pub enum CatalogChange {
         /// What a stream table read of CREATE SOURCEs' topics to start complete: from their start to where they are now.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         backfill: Vec<InputRange>,
+        /// The topics that the pattern of a source matched, each at its place.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        topics: Vec<String>,
+    },
+    /// The pattern of a source matches more topics: they are behind those that it has.
+    AddTopics {
+        /// The source.
+        id: TableId,
+        /// The topics.
+        topics: Vec<String>,
     },
     /// ALTER TABLE.
     AlterTable {

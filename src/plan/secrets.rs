@@ -6,11 +6,15 @@ const MASK: &str = "***";
 /// A text, SQL or a url, in which every password that can be told as one is replaced: `scheme://user:PASSWORD@host`,
 /// `password=PASSWORD`, `"kafka.sasl.password" = 'PASSWORD'`, and so for `secret`. (`password_file = ...` names no password.)
 pub fn without_passwords(text: &str) -> String {
+    each_secret(text, |_| MASK.to_string())
+}
+
+fn each_secret(text: &str, mut replace: impl FnMut(&str) -> String) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((kept, secret)) = next_secret(rest) {
         out.push_str(&rest[..kept]);
-        out.push_str(MASK);
+        out.push_str(&replace(&rest[kept..kept + secret]));
         rest = &rest[kept + secret..];
     }
     out.push_str(rest);
@@ -21,16 +25,19 @@ pub fn without_passwords(text: &str) -> String {
 /// them are doubled in the statement, and not for `replace`. Any other statement is as it was.
 pub fn replace_passwords(statement: &str, replace: &mut dyn FnMut(&str) -> String) -> String {
     let Some(options) = options_of(statement) else { return statement.to_string() };
-    let mut out = statement[..options].to_string();
-    let mut rest = &statement[options..];
-    while let Some((kept, secret)) = next_secret(rest) {
-        out.push_str(&rest[..kept]);
-        let plain = rest[kept..kept + secret].replace("''", "'");
-        out.push_str(&replace(&plain).replace('\'', "''"));
-        rest = &rest[kept + secret..];
-    }
-    out.push_str(rest);
-    out
+    let (before, options) = statement.split_at(options);
+    let quoted = |secret: &str| replace(&secret.replace("''", "'")).replace('\'', "''");
+    before.to_string() + &each_secret(options, quoted)
+}
+
+/// Whether an option of this name is a password as a whole.
+pub fn is_password(option: &str) -> bool {
+    option.ends_with("password") || option.ends_with("secret")
+}
+
+/// An option's value in which the passwords are replaced: the whole of it, or those in a url.
+pub fn replace_in_option(name: &str, value: &str, replace: &mut dyn FnMut(&str) -> String) -> String {
+    if is_password(name) { replace(value) } else { each_secret(value, replace) }
 }
 
 /// Where the options of a statement begin that has some: behind the last WITH before a parenthesis, outside of quotes.

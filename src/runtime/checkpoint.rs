@@ -77,6 +77,8 @@ struct Running {
 #[derive(Default)]
 pub(crate) struct Background {
     running: Option<Running>,
+    /// One is wanted of an epoch that may not be in the one that is being made.
+    due: bool,
     pub records: BTreeMap<Epoch, Offset>,
     /// Epoch records below this offset are to be deleted.
     trim_below: Option<Offset>,
@@ -145,10 +147,24 @@ impl Engine {
         serde_json::to_vec(&metadata).expect("metadata is always JSON")
     }
 
+    /// Starts a checkpoint of the last committed epoch, or does so when the one is done that is being made: what a replay of the
+    /// epoch needs is nowhere but in a topic that may lose it.
+    pub(crate) fn checkpoint_soon(&mut self) -> Result<(), EngineError> {
+        self.background.due = true;
+        self.start_checkpoint()
+    }
+
     /// Starts a checkpoint of the last committed epoch, unless there is one, or one is being made.
     pub(crate) fn start_checkpoint(&mut self) -> Result<(), EngineError> {
         let epoch = self.chain.epoch;
-        if self.background.running.is_some() || self.last_checkpoint.0 == epoch {
+        if self.background.running.is_some() {
+            return Ok(());
+        }
+        self.background.due = false;
+        if self.last_checkpoint.0 == epoch {
+            // No epoch needs the journal to be replayed.
+            self.journal.rotate();
+            self.journal.covered();
             return Ok(());
         }
         let mut lists: Vec<_> = self.tables.values().flat_map(|table| table.snapshots()).collect();
@@ -192,10 +208,11 @@ impl Engine {
         match result {
             Ok(stats) => {
                 self.last_checkpoint.0 = epoch;
+                self.journal.covered();
                 self.shared.metrics.checkpoint_done(epoch, &stats);
                 tracing::debug!(%epoch, blocks = stats.blocks, bytes = stats.bytes, "checkpoint made");
                 self.prune();
-                Ok(())
+                if self.background.due { self.start_checkpoint() } else { Ok(()) }
             }
             Err(error) => {
                 self.background.records.remove(&epoch);
@@ -218,6 +235,7 @@ impl Engine {
         // The record of a checkpoint from before this start may be unknown: nothing is trimmed until it is pruned.
         if let Some(oldest) = kept.iter().min() {
             self.journal.prune(*oldest);
+            self.shared.metrics.journal(self.journal.bytes());
         }
         self.background.trim_below = offsets.and_then(|offsets| offsets.into_iter().min());
     }

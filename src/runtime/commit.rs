@@ -72,6 +72,7 @@ impl Engine {
         let Committed { record, bytes, offset } = committed;
         staged.inputs.clone_from(&record.inputs);
         self.publish(staged, &record, &bytes, offset)?;
+        self.committing = false;
         Ok(Ok(()))
     }
 
@@ -88,6 +89,7 @@ impl Engine {
         let mut pause = PAUSE_FIRST;
         loop {
             let mut made = None;
+            self.committing = true;
             let mut rest = |offsets: &[Offset]| {
                 let record = record(&self.chain, staged, offsets, catalog.cloned(), failures);
                 let bytes = record.encode();
@@ -102,11 +104,15 @@ impl Engine {
                     return Ok(Ok(Committed { record, bytes, offset }));
                 }
                 Err(CommitError::Aborted(reason)) => {
+                    self.committing = false;
                     self.shared.metrics.transactions_aborted.inc();
                     self.parts.faults.reach("commit-retry")?;
                     self.pause(&mut pause, &format!("transaction aborted: {reason}"))?;
                 }
-                Err(CommitError::Refused { index, topic, reason }) => return Ok(Err(Refused { index, topic, reason })),
+                Err(CommitError::Refused { index, topic, reason }) => {
+                    self.committing = false;
+                    return Ok(Err(Refused { index, topic, reason }));
+                }
                 Err(error @ CommitError::Fenced(_)) => {
                     self.parts.faults.reach("fenced")?;
                     return Err(EngineError::Fenced(error.to_string()));

@@ -10,6 +10,7 @@ use api::{Log, TopicPartition};
 use zset::{Epoch, Offset};
 
 use crate::feed::Feed;
+use crate::topics::alone;
 use crate::{Engine, EngineError};
 
 /// How often positions are told at most.
@@ -69,7 +70,8 @@ impl Engine {
         let positions = self.positions.iter().filter_map(|((id, partition), position)| {
             let source = self.tables.get(id)?.source_def().filter(|source| !source.is_own())?;
             let feed = Feed::of(&self.parts, source).ok().filter(|feed| feed.is_log)?;
-            Some((feed.at(*partition), position.next))
+            // Tools know topics, and no places of theirs.
+            Some((alone(&feed.at(*partition)), position.next))
         });
         let positions: Positions = positions.collect();
         let told = match &self.courtesy.positions {

@@ -1,10 +1,10 @@
-//! CREATE SINK: the present rows of its table go out first, in the epoch that makes it.
+//! CREATE SINK: the present rows of its table go out first, in the epoch that makes it. A database whose outbox cannot hold them
+//! all is compared with the table instead, as one that was away for too long.
 
 use api::{TopicKind, TopicSpec};
 use dataflow::StatementError;
 use plan::{CatalogChange, SinkConnector, SinkDef, SinkEnvelope};
 
-use crate::outbox;
 use crate::sink::Sink;
 use crate::stage::Staged;
 use crate::{Engine, EngineError, cluster};
@@ -43,14 +43,6 @@ impl Engine {
         if let Some(trouble) = input.trouble() {
             let message = format!("table {} {trouble}", input.def.name);
             return refuse("55000", message, "mend it first: the sink would start from old contents");
-        }
-        let (rows, max) = (input.contents.rows(), outbox::rows_max(&def.options));
-        if def.connector == SinkConnector::Postgres && rows > 0 && rows as u64 > max {
-            let message = format!(
-                "table {} has {rows} rows, more than outbox_rows_max = {max} of sink {}",
-                input.def.name, def.name
-            );
-            return refuse("54000", message, "they are sent through its outbox: set the option higher");
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ use crate::{Engine, EngineError, cluster, own};
 impl Engine {
     pub(crate) fn create_source(&mut self, mut def: TableDef) -> Result<Vec<String>, EngineError> {
         own::name_topic(&mut def, &self.config.pipeline);
+        let found = self.find_topics(&mut def)?;
         let TableKind::Source(source) = &def.kind else { unreachable!("CREATE TABLE makes a source table") };
         let source = source.clone();
         cluster::check(&def.name, &source.connector, &source.options, self.config.brokers.as_deref())?;
@@ -35,6 +36,7 @@ impl Engine {
             fingerprint: 0,
             start: starts.clone(),
             backfill: Vec::new(),
+            topics: found,
         };
         let staged = Staged::at(self.now());
         let mut catalog = self.catalog.clone();
@@ -46,9 +48,7 @@ impl Engine {
         self.ends.all(def.id, starts.iter().map(|(partition, _)| *partition), now);
         self.start_source(def.id)?;
         self.publish_status();
-        let keeping = self.keepings.get(&def.id).copied().flatten();
-        Ok(keeping
-            .map_or_else(Vec::new, |keeping| warnings(&def, &source.topic, keeping, self.config.checkpoint_interval)))
+        self.warn_of_topics(&def, &source)
     }
 
     /// A source table without rows.
@@ -68,15 +68,35 @@ impl Engine {
         self.tables.insert(id, table);
     }
 
-    /// Where each partition of a new source begins; makes its topic where that was asked for.
+    /// What is to be known of topics that may lose records before they count.
+    fn warn_of_topics(&self, def: &TableDef, source: &SourceDef) -> Result<Vec<String>, EngineError> {
+        let Some(Some(together)) = self.keepings.get(&def.id).copied() else { return Ok(Vec::new()) };
+        let feed = Feed::of(&self.parts, source)?;
+        let mut all = Vec::new();
+        for topic in source.topics() {
+            let keeping = if source.more_topics.is_empty() { Some(together) } else { feed.transport.keeping(topic)? };
+            all.extend(
+                keeping.into_iter().flat_map(|keeping| warnings(def, topic, keeping, self.config.checkpoint_interval)),
+            );
+        }
+        Ok(all)
+    }
+
+    /// Where each partition of a new source begins; makes its topics where that was asked for.
     fn start_offsets(&self, source: &SourceDef) -> Result<Vec<(Partition, Offset)>, EngineError> {
         let feed = Feed::of(&self.parts, source).map_err(EngineError::of_statement)?;
         // What a reader refuses is refused now, not when the table is there.
         feed.reader().map_err(EngineError::of_statement)?;
-        let partitions = match feed.transport.partitions(&feed.topic).map_err(EngineError::of_statement)? {
-            Some(partitions) => partitions,
-            None => self.make_source_topic(source, &feed)?,
-        };
+        let mut partitions = Vec::new();
+        for (place, topic) in feed.topics().enumerate() {
+            match feed.transport.partitions(topic).map_err(EngineError::of_statement)? {
+                Some(there) => partitions.extend(there),
+                None => {
+                    let made = self.make_source_topic(source, topic, &feed)?;
+                    partitions.extend((0..made as i32).filter_map(|number| Partition::of(place, number)));
+                }
+            }
+        }
         let starts = partitions.into_iter().map(|partition| {
             let at = feed.at(partition);
             let start = match source.start {
@@ -89,34 +109,31 @@ impl Engine {
         starts.collect()
     }
 
-    /// Makes a source's missing topic, if it is of the log and that was asked for.
-    fn make_source_topic(&self, source: &SourceDef, feed: &Feed) -> Result<Vec<Partition>, EngineError> {
+    /// Makes a source's missing topic, and answers how many partitions it has, if it is of the log and that was asked for.
+    fn make_source_topic(&self, source: &SourceDef, topic: &str, feed: &Feed) -> Result<u32, EngineError> {
         let refuse = |message: String, hint: &str| {
             let hint = Some(hint.to_string());
             Err(StatementError { sqlstate: "42704", message, hint, detail: None, position: None, about: None }.into())
         };
         let name = feed.transport.name();
         if !feed.is_log {
-            return refuse(
-                format!("\"{}\" does not exist: {name}", source.topic),
-                "correct the path, or make the folder first",
-            );
+            return refuse(format!("\"{topic}\" does not exist: {name}"), "correct the path, or make the folder first");
         }
         if self.config.brokers.is_some() && source.options.get("partitions").is_none() {
             return refuse(
-                format!("topic \"{}\" does not exist in {name}", source.topic),
+                format!("topic \"{topic}\" does not exist in {name}"),
                 "correct the name, or give partitions = N to have the topic made",
             );
         }
-        tracing::info!(topic = %source.topic, partitions = source.partitions, "making the source's topic");
+        tracing::info!(%topic, partitions = source.partitions, "making the source's topic");
         let spec = TopicSpec {
-            topic: source.topic.clone(),
+            topic: topic.to_string(),
             partitions: source.partitions,
             replication: None,
             kind: TopicKind::Plain,
         };
         let info = self.parts.log.make_topic(&spec).map_err(EngineError::of_statement)?;
-        Ok((0..info.partitions as i32).map(Partition).collect())
+        Ok(info.partitions)
     }
 
     /// Starts to read a source table from its positions. A table of our own is not read: it changes by statements.
@@ -129,15 +146,16 @@ impl Engine {
         let from: BTreeMap<_, _> =
             self.positions_of(id).map(|(partition, position)| (partition, position.next)).collect();
         let feed = Feed::of(&self.parts, source)?;
-        let (keeping, kind) = (self.keeping_of(id, &feed), kind(&table.def));
+        let kind = kind(&table.def);
+        let name = table.def.name.clone();
+        let keeping = self.learn_keeping(id, &feed);
         let deletes = keeping.filter(|_| kind != Kind::Records).filter(|keeping| keeping.compacted_after_ms.is_some());
         let deletes = deletes.map(|keeping| {
             let seen = |partition: &Partition| Some((*partition, self.ends.of(id, *partition)?));
             Deletes::new(keeping, from.keys().filter_map(seen).collect(), &self.parts.clock)
         });
         let beside = (&self.shared, &self.parts.scheduler);
-        let reader = Source::start((id, &table.def.name), (feed, deletes), &from, &self.events_in, beside)?;
-        self.keepings.insert(id, keeping);
+        let reader = Source::start((id, &name), (feed, deletes), &from, &self.events_in, beside)?;
         self.sources.insert(id, reader);
         Ok(())
     }

@@ -144,7 +144,9 @@ impl Engine {
             fingerprint: graph.fingerprint(),
             start: Vec::new(),
             backfill: staged.backfill.clone(),
+            topics: Vec::new(),
         };
+        let read_again: Vec<TableId> = staged.backfill.iter().map(|range| range.table).collect();
         let mut catalog = self.catalog.clone();
         catalog.add_table(def.clone())?;
         self.tables.insert(def.id, table);
@@ -154,7 +156,7 @@ impl Engine {
         }
         self.catalog = catalog;
         self.publish_status();
-        Ok(())
+        self.keep_read_again(&read_again)
     }
 
     /// A new stream table, complete: its first refresh, over all that its inputs hold, is staged.

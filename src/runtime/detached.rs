@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use state::{Arrangement, ArrangementId, Law};
 use zset::Epoch;
 
-use crate::outbox::{Decision, Mine, Opened, Outbox, OutboxState, Report, Start, decide};
+use crate::outbox::{Decision, Mine, Opened, Outbox, OutboxState, Start, decide};
 use crate::sink::{self, Output, Sink, Way};
 use crate::stage::Staged;
 use crate::{Engine, EngineError};
@@ -105,7 +105,7 @@ impl Engine {
                 Way::File(file)
             }
             SinkConnector::Postgres => {
-                let mut outbox = Outbox::new(def, &table.columns);
+                let mut outbox = self.new_outbox(def, table);
                 let opened = self.parts.connectors.target(&spec).and_then(|mut target| {
                     let progress = target.open()?;
                     match decide(&self.mine(def), progress.as_ref(), (None, None), self.chain.epoch.next()) {
@@ -135,11 +135,18 @@ impl Engine {
         Ok((way, notices))
     }
 
+    /// The outbox of a new sink. More rows than may wait in it are not sent by it.
+    fn new_outbox(&self, def: &SinkDef, table: &TableDef) -> Outbox {
+        let mut outbox = Outbox::new(def, &table.columns);
+        outbox.begin(self.tables[&def.input].contents.rows());
+        outbox
+    }
+
     /// The way of a sink whose making is replayed: what its target says now is told by its status.
     pub(crate) fn replayed_sink(&self, def: &SinkDef) -> Sink {
         let table = &self.tables[&def.input].def;
         let (way, error) = match def.connector {
-            SinkConnector::Postgres => (Way::Outbox(Box::new(Outbox::new(def, &table.columns))), None),
+            SinkConnector::Postgres => (Way::Outbox(Box::new(self.new_outbox(def, table))), None),
             SinkConnector::File => self.file_or_error(def, table, None),
             SinkConnector::Log | SinkConnector::Stdout | SinkConnector::Blackhole => (Way::Direct, None),
         };
@@ -236,6 +243,9 @@ impl Engine {
         self.parts.faults.reach("populate")?;
         let epoch = self.chain.epoch.next();
         let input = &self.tables[&sink.def.input];
+        if matches!(&sink.way, Way::Outbox(outbox) if outbox.resynchronises()) {
+            return Ok(());
+        }
         for part in input.contents.read(&input.contents.snapshot()) {
             staged.outputs.push((sink.def.id, sink.encode(&part?, epoch, staged.timestamp, true)));
         }
@@ -286,7 +296,7 @@ impl Engine {
     }
 
     /// A sink gets nothing more, and what waits for it is dropped.
-    fn break_sink(&mut self, id: SinkId, reason: String) {
+    pub(crate) fn break_sink(&mut self, id: SinkId, reason: String) {
         self.fail_sink(&plan::SinkFailure { sink: id, reason });
         if let Some(Sink { way: Way::Outbox(outbox), .. }) = self.sinks.get_mut(&id) {
             outbox.close();
@@ -328,60 +338,5 @@ impl Engine {
             })?;
         }
         Ok(())
-    }
-
-    /// Gives every target that is free what was gathered for it. One that has been away for too long is given up.
-    pub(crate) fn turn_detached(&mut self) {
-        let committed = self.chain.epoch;
-        let mut broken = Vec::new();
-        for (id, sink) in self.sinks.iter_mut().filter(|(_, sink)| sink.error.is_none()) {
-            let Way::Outbox(outbox) = &mut sink.way else { continue };
-            outbox.turn(committed);
-            self.shared.metrics.outbox(&sink.def.name, outbox.pending(), outbox.frontier(committed));
-            let (pending, max, name) = (outbox.pending(), outbox.rows_max(), &sink.def.name);
-            if pending > max {
-                let why = outbox.trouble().map_or("it is too slow".to_string(), TargetError::to_string);
-                let reason = format!(
-                    "{pending} keys wait for the target, more than outbox_rows_max = {max} ({why}); they were dropped: when it \
-                     is mended, DROP SINK {name}, empty its table there, and CREATE it again, which fills it from the start"
-                );
-                broken.push((*id, reason));
-            } else if outbox.is_orphaned() {
-                let reason = format!(
-                    "the thread of its target has panicked, which is a bug of millstream (its message is in the log); DROP SINK \
-                     {name}, empty its table there, and CREATE it again, which fills it from the start"
-                );
-                broken.push((*id, reason));
-            }
-        }
-        broken.into_iter().for_each(|(id, reason)| self.break_sink(id, reason));
-    }
-
-    /// What the thread of a target reports.
-    pub(crate) fn hear(&mut self, id: SinkId, report: Report) {
-        let Some(Sink { def, way: Way::Outbox(outbox), error: None, .. }) = self.sinks.get_mut(&id) else { return };
-        match report {
-            Report::Confirmed(mark) => {
-                if let Some(trouble) = outbox.trouble() {
-                    tracing::info!(sink = %def.name, epoch = %mark, "the target takes rows again, after: {trouble}");
-                }
-                outbox.confirm(mark);
-                self.shared.metrics.outbox(&def.name, outbox.pending(), outbox.frontier(self.chain.epoch));
-            }
-            Report::Failed(error) => {
-                self.shared.metrics.outbox_retried(&def.name);
-                if outbox.refuse(error.clone()) {
-                    match error {
-                        TargetError::Retriable(why) => {
-                            tracing::warn!(sink = %def.name, "sink {} waits: {why}", def.name)
-                        }
-                        TargetError::Refused(why) => tracing::error!(
-                            sink = %def.name,
-                            "sink {} is in ERROR, its rows are kept and tried again: {why}", def.name
-                        ),
-                    }
-                }
-            }
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! The engine: all parts of one pipeline in one place, owned by one thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
@@ -41,6 +41,8 @@ pub struct Engine {
     pub(crate) sequences: SequenceMarks,
     /// What clients take the values of sequences from.
     pub(crate) sequences_taken: Arc<Sequences>,
+    /// Whether a commit is begun and not at its end: what it has may be committed.
+    pub(crate) committing: bool,
     pub(crate) positions: BTreeMap<(TableId, Partition), Position>,
     pub(crate) sources: BTreeMap<TableId, Source>,
     /// Sources that are not read, and why.
@@ -57,10 +59,14 @@ pub struct Engine {
     pub(crate) retried: BTreeMap<TableId, Instant>,
     /// What the topics of the sources that are read lose by themselves.
     pub(crate) keepings: BTreeMap<TableId, Option<Keeping>>,
+    /// Those of which nobody could see that.
+    pub(crate) unknown_keepings: BTreeSet<TableId>,
     pub(crate) ends: Ends,
     /// When they were last noted.
     pub(crate) ends_noted: Instant,
     pub(crate) journal: Journal,
+    /// Whether the sources wait for a checkpoint.
+    pub(crate) held: bool,
     pub(crate) chain: Chain,
     pub(crate) shared: Arc<Shared>,
     pub(crate) events: Receiver<Event>,
@@ -117,7 +123,7 @@ impl Engine {
 
     /// Where a source is, by partition.
     pub(crate) fn positions_of(&self, id: TableId) -> impl Iterator<Item = (Partition, &Position)> {
-        let range = (id, Partition(i32::MIN))..=(id, Partition(i32::MAX));
+        let range = (id, Partition::FIRST)..=(id, Partition::LAST);
         self.positions.range(range).map(|((_, partition), position)| (*partition, position))
     }
 

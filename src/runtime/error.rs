@@ -32,7 +32,7 @@ pub enum EngineError {
     #[error("{0}")]
     State(#[from] StateError),
     /// Files of the data folder.
-    #[error("cannot {action} {path}: {cause}")]
+    #[error("cannot {action} {path}: {cause}; check the disk's space and the folder's rights")]
     File {
         /// What was done.
         action: &'static str,

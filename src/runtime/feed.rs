@@ -1,13 +1,14 @@
-//! A feed: what a source reads. A topic of the pipeline's log, or something beside it that is read as one (files).
+//! A feed: what a source reads. One topic of the pipeline's log, several, or something beside it that is read as one (files).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use api::{LogError, Reader, TopicPartition, Transport};
-use plan::SourceDef;
+use api::{Keeping, Log, LogError, Reader, TopicPartition, Transport};
+use plan::{SourceDef, TopicPattern};
 use zset::Partition;
 
 use crate::Parts;
+use crate::topics::{Together, least};
 
 /// How the options begin that are the properties of a Kafka client.
 const KAFKA: &str = "kafka.";
@@ -16,11 +17,20 @@ const KAFKA: &str = "kafka.";
 #[derive(Clone)]
 pub(crate) struct Feed {
     pub transport: Arc<dyn Transport>,
-    pub topic: Arc<str>,
+    /// Each at its place.
+    topics: Vec<Arc<str>>,
     /// Whether the transport is the pipeline's log.
     pub is_log: bool,
+    /// What finds more topics.
+    pattern: Option<Pattern>,
     /// The reader's own.
     properties: BTreeMap<String, String>,
+}
+
+#[derive(Clone)]
+struct Pattern {
+    of: TopicPattern,
+    log: Arc<dyn Log>,
 }
 
 impl Feed {
@@ -28,19 +38,27 @@ impl Feed {
     pub fn of(parts: &Parts, source: &SourceDef) -> Result<Self, LogError> {
         let beside = parts.connectors.transport(source)?;
         let is_log = beside.is_none();
-        let transport = beside.unwrap_or_else(|| Arc::clone(&parts.log) as Arc<dyn Transport>);
+        let mut transport = beside.unwrap_or_else(|| Arc::clone(&parts.log) as Arc<dyn Transport>);
+        let topics: Vec<Arc<str>> = source.topics().map(Arc::from).collect();
+        if topics.len() > 1 {
+            transport = Arc::new(Together::new(transport, &topics));
+        }
+        let pattern = source.topic_pattern().map(|pattern| {
+            let of = TopicPattern::new(pattern).map_err(LogError::Unusable)?;
+            Ok::<_, LogError>(Pattern { of, log: Arc::clone(&parts.log) })
+        });
         let options = parts.connectors.options(&source.options).map_err(LogError::Unusable)?;
         let properties = options.0.iter().filter_map(|(name, value)| {
             let name = name.strip_prefix(KAFKA)?;
             Some((name.to_string(), value.clone()))
         });
-        Ok(Self { transport, topic: source.topic.as_str().into(), is_log, properties: properties.collect() })
+        Ok(Self { transport, topics, is_log, pattern: pattern.transpose()?, properties: properties.collect() })
     }
 
     /// A topic of the log.
     pub fn of_log(parts: &Parts, topic: &str) -> Self {
         let transport = Arc::clone(&parts.log) as Arc<dyn Transport>;
-        Self { transport, topic: topic.into(), is_log: true, properties: BTreeMap::new() }
+        Self { transport, topics: vec![topic.into()], is_log: true, pattern: None, properties: BTreeMap::new() }
     }
 
     /// A reader of it, without partitions.
@@ -48,13 +66,46 @@ impl Feed {
         self.transport.reader(&self.properties)
     }
 
-    /// Its partitions; none if the topic is gone.
+    /// Its topics, each at its place.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        self.topics.iter().map(|topic| &**topic)
+    }
+
+    /// Its topics, in a sentence: `topic "a"`, `topics "a", "b"`.
+    pub fn words(&self) -> String {
+        let names: Vec<String> = self.topics.iter().map(|topic| format!("\"{topic}\"")).collect();
+        format!("topic{} {}", if names.len() > 1 { "s" } else { "" }, names.join(", "))
+    }
+
+    /// Its partitions; none of a topic that is gone.
     pub fn partitions(&self) -> Result<Vec<Partition>, LogError> {
-        Ok(self.transport.partitions(&self.topic)?.unwrap_or_default())
+        let mut all = Vec::new();
+        for topic in &self.topics {
+            all.extend(self.transport.partitions(topic)?.unwrap_or_default());
+        }
+        Ok(all)
     }
 
     /// One of its partitions.
     pub fn at(&self, partition: Partition) -> TopicPartition {
-        TopicPartition { topic: Arc::clone(&self.topic), partition }
+        let topic = self.topics.get(partition.place()).or(self.topics.first());
+        TopicPartition { topic: topic.map_or_else(|| "".into(), Arc::clone), partition }
+    }
+
+    /// What its topics lose by themselves; of several the most that one of them does.
+    pub fn keeping(&self) -> Result<Option<Keeping>, LogError> {
+        let mut all = None;
+        for topic in &self.topics {
+            all = least(all, self.transport.keeping(topic)?);
+        }
+        Ok(all)
+    }
+
+    /// The topics that its pattern matches and that it does not have, in the order of their names.
+    pub fn found_topics(&self) -> Result<Vec<String>, LogError> {
+        let Some(pattern) = &self.pattern else { return Ok(Vec::new()) };
+        let names = pattern.log.topics()?.into_iter().map(|info| info.topic);
+        let new = |name: &String| pattern.of.matches(name) && !self.topics().any(|topic| topic == name);
+        Ok(names.filter(new).collect())
     }
 }

@@ -59,7 +59,7 @@ impl Engine {
         if let Err(error) = &result {
             for reply in answers.into_iter().flatten() {
                 // Whoever asked may be gone.
-                let _ = reply.send(Err(unfinished(error).into()));
+                let _ = reply.send(Err(unfinished(error, self.committing).into()));
             }
         }
         result
@@ -260,14 +260,15 @@ fn gone() -> EngineError {
     })
 }
 
-/// What a statement is told whose epoch the engine could not finish.
-fn unfinished(error: &EngineError) -> EngineError {
+/// What a statement is told whose epoch the engine could not finish. Of a commit that was begun nobody here knows how it ended:
+/// whoever has fenced us may have found it ready, and completed it.
+fn unfinished(error: &EngineError, committing: bool) -> EngineError {
     match error {
-        EngineError::InDoubt(why) => EngineError::Statement(StatementError {
+        _ if committing => EngineError::Statement(StatementError {
             sqlstate: "08007",
             message: "it is not known whether the statement committed".to_string(),
             hint: Some("look when the pipeline runs again".to_string()),
-            detail: Some(why.clone()),
+            detail: Some(error.to_string()),
             position: None,
             about: None,
         }),

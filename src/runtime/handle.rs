@@ -72,7 +72,7 @@ impl Handle {
     pub fn execute(&self, text: impl Into<String>) -> Result<Vec<Reply>, EngineError> {
         let (reply, answer) = channel();
         self.events.send(Event::Execute { text: text.into(), reply }).map_err(|_| self.stopped())?;
-        answer.recv().map_err(|_| self.stopped())?
+        answer.recv().map_err(|_| lost())?
     }
 
     /// The answer to SHOW JOBS. It asks nobody: the loop itself may be at work on one.
@@ -92,7 +92,7 @@ impl Handle {
     pub fn commit(&self, changes: Vec<RowChanges>) -> Result<Epoch, WriteError> {
         let (reply, answer) = channel();
         self.events.send(Event::Write { changes, reply }).map_err(|_| self.stopped())?;
-        answer.recv().map_err(|_| self.stopped())?
+        answer.recv().map_err(|_| lost())?
     }
 
     /// All stored tables at the last committed epoch. It asks nobody: the loop has put it there.
@@ -119,5 +119,39 @@ impl Handle {
 
     fn stopped(&self) -> EngineError {
         EngineError::Stopped(format!("{:?}", self.shared.phase()))
+    }
+}
+
+/// The loop answers all that it ends with: an answer that does not come was lost with the loop, maybe behind a commit.
+fn lost() -> EngineError {
+    EngineError::InDoubt(
+        "it is not known whether the statement committed: the engine ended while it was at work; look when the pipeline \
+         runs again"
+            .to_string(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A loop that panics drops what it has in hand, maybe behind the commit.
+    #[test]
+    fn an_answer_that_is_lost_is_in_doubt() {
+        let (events, ends) = channel();
+        let handle = Handle { events, shared: Arc::default() };
+        let in_doubt = |error: &EngineError| error.sqlstate() == "08007";
+        let lose = || drop(ends.recv().unwrap());
+        std::thread::scope(|scope| {
+            let written = scope.spawn(|| handle.commit(Vec::new()));
+            lose();
+            assert!(matches!(written.join().unwrap(), Err(WriteError::Engine(error)) if in_doubt(&error)));
+            let executed = scope.spawn(|| handle.execute("CREATE TABLE t (a int)"));
+            lose();
+            assert!(in_doubt(&executed.join().unwrap().unwrap_err()));
+        });
+        drop(ends);
+        assert!(matches!(handle.commit(Vec::new()), Err(WriteError::Engine(EngineError::Stopped(_)))));
     }
 }

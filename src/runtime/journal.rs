@@ -7,12 +7,14 @@
 //! ```
 //! Nobody has to believe it: what it gives is compared with the count and hash in the epoch record, or with the digest. It is
 //! written before the epoch is committed and not synced: it survives the process, and the machine as far as that wrote it out.
+//! What is in no checkpoint yet is bounded: the loop reads no further while it [is full](Journal::is_full).
 
 mod frame;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use api::{Record, TopicPartition};
@@ -31,9 +33,20 @@ pub(crate) struct Journal {
     file: Option<File>,
     /// Where what there was at the start lies, once that was asked for.
     index: Option<Index>,
-    /// It could not be written.
+    /// It could not be written since the last checkpoint.
     broken: bool,
+    /// Bytes of all its files.
+    bytes: u64,
+    /// Bytes of what no checkpoint has.
+    uncovered: u64,
+    /// Of these, those that are in the file that is written to: the checkpoint that is being made does not have them.
+    rotated: u64,
+    /// It is full with so many bytes that no checkpoint has.
+    pub bytes_max: u64,
 }
+
+/// See [`Journal::bytes_max`].
+const BYTES_MAX: u64 = 8 << 30;
 
 /// A frame in a file.
 type Place = (PathBuf, u64, u32);
@@ -48,7 +61,36 @@ struct Index {
 impl Journal {
     /// In a folder; nothing is read or made yet.
     pub fn new(dir: PathBuf, generation: Generation) -> Self {
-        Self { dir, generation, file: None, index: None, broken: false }
+        let (bytes, uncovered, rotated) = (0, 0, 0);
+        Self {
+            dir,
+            generation,
+            file: None,
+            index: None,
+            broken: false,
+            bytes,
+            uncovered,
+            rotated,
+            bytes_max: BYTES_MAX,
+        }
+    }
+
+    /// Takes stock of what is there, where the newest checkpoint is of an epoch.
+    pub fn begin(&mut self, checkpoint: Epoch) {
+        let size = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
+        let sizes: Vec<(Epoch, u64)> = self.files().iter().map(|(first, path)| (*first, size(path))).collect();
+        self.bytes = sizes.iter().map(|(_, size)| size).sum();
+        self.uncovered = sizes.iter().filter(|(first, _)| *first > checkpoint).map(|(_, size)| size).sum();
+    }
+
+    /// How large it is.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether no more is to be read before there is a checkpoint.
+    pub fn is_full(&self) -> bool {
+        self.uncovered >= self.bytes_max
     }
 
     /// Notes records of an epoch that is to be committed, in the order of partition and offset.
@@ -63,19 +105,27 @@ impl Journal {
         self.write(epoch, frame::of_rows(table, epoch, delta, codec));
     }
 
-    /// A checkpoint is made of `epoch`: what comes from now on is in another file.
+    /// A checkpoint is being made: what comes from now on is in another file.
     pub fn rotate(&mut self) {
         self.file = None;
+        self.broken = false;
+        self.rotated = 0;
+    }
+
+    /// The checkpoint is made.
+    pub fn covered(&mut self) {
+        self.uncovered = self.rotated;
     }
 
     /// Deletes what replay from the checkpoint of an epoch does not need.
     pub fn prune(&mut self, kept: Epoch) {
         let files = self.files();
-        for (file, next) in files.iter().zip(files.iter().skip(1)) {
-            if next.0.0 <= kept.0 + 1
-                && let Err(error) = fs::remove_file(&file.1)
-            {
-                tracing::warn!("cannot delete {}: {error}", file.1.display());
+        let behind = files.iter().zip(files.iter().skip(1)).filter(|(_, next)| next.0.0 <= kept.0 + 1);
+        for (file, _) in behind {
+            let size = fs::metadata(&file.1).map_or(0, |found| found.len());
+            match fs::remove_file(&file.1) {
+                Ok(()) => self.bytes = self.bytes.saturating_sub(size),
+                Err(error) => tracing::warn!("cannot delete {}: {error}", file.1.display()),
             }
         }
     }
@@ -106,7 +156,8 @@ impl Journal {
         if let Err(error) = self.try_write(epoch, &mut frame) {
             self.broken = true;
             tracing::error!(
-                "cannot write the journal in {}: {error}; until the next start a replay depends on what the topics still have",
+                "cannot write the journal in {}: {error}; until the next checkpoint a replay depends on what the topics still have; \
+                 is the disk full?",
                 self.dir.display()
             );
         }
@@ -118,14 +169,23 @@ impl Journal {
             None => {
                 fs::create_dir_all(&self.dir)?;
                 let path = self.dir.join(format!("{:020}-{:010}", epoch.0, self.generation.0));
-                self.file.insert(File::options().create(true).append(true).open(path)?)
+                self.file.insert(File::options().create(true).append(true).mode(0o600).open(path)?)
             }
         };
         let (head, payload) = frame.split_at_mut(frame::HEAD);
         let length = u32::try_from(payload.len()).map_err(|_| io::Error::other("a range of more than 4 GiB"))?;
         head[..4].copy_from_slice(&length.to_le_bytes());
         head[4..].copy_from_slice(&xxh3_64(payload).to_le_bytes());
-        file.write_all(frame)
+        let before = file.metadata()?.len();
+        file.write_all(frame).inspect_err(|_| {
+            // Behind half a frame nothing would be found.
+            let _ = file.set_len(before);
+        })?;
+        let written = frame.len() as u64;
+        self.bytes += written;
+        self.uncovered += written;
+        self.rotated += written;
+        Ok(())
     }
 
     /// The files, by their first epoch.

@@ -40,6 +40,7 @@ mod metrics;
 mod open;
 mod outbox;
 mod own;
+mod patterns;
 mod query_metrics;
 mod range;
 mod replay;
@@ -55,6 +56,7 @@ mod stage;
 mod table;
 #[cfg(test)]
 mod tests;
+mod topics;
 mod transaction;
 mod verify;
 mod view;

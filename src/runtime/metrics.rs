@@ -43,6 +43,7 @@ pub struct Metrics {
     checkpoint_epoch: Gauge,
     checkpoint_time: FloatGauge,
     checkpoint_bytes: Counter,
+    journal_bytes: Gauge,
     checkpoint_seconds: Histogram,
     checkpoint_age: FloatGauge,
     dead_letters: Family<Labels, Counter>,
@@ -64,6 +65,7 @@ pub struct Metrics {
     outbox_rows: Family<Labels, Gauge>,
     outbox_epoch: Family<Labels, Gauge>,
     outbox_retries: Family<Labels, Counter>,
+    resynchronising: Family<Labels, Gauge>,
     failpoint_hits: Family<Labels, Counter>,
     failpoints: OnceLock<Failpoints>,
 }
@@ -89,6 +91,7 @@ impl Default for Metrics {
             checkpoint_epoch: Gauge::default(),
             checkpoint_time: FloatGauge::default(),
             checkpoint_bytes: Counter::default(),
+            journal_bytes: Gauge::default(),
             checkpoint_seconds: buckets(),
             checkpoint_age: FloatGauge::default(),
             dead_letters: Family::default(),
@@ -110,6 +113,7 @@ impl Default for Metrics {
             outbox_rows: Family::default(),
             outbox_epoch: Family::default(),
             outbox_retries: Family::default(),
+            resynchronising: Family::default(),
             failpoint_hits: Family::default(),
             failpoints: OnceLock::new(),
         };
@@ -136,6 +140,8 @@ impl Metrics {
         r.register("checkpoint_errors", "Checkpoints that failed", self.checkpoint_errors.clone());
         r.register("checkpoint_epoch", "The epoch of the newest checkpoint", self.checkpoint_epoch.clone());
         r.register_with_unit("checkpoint", "Block bytes written", Unit::Bytes, self.checkpoint_bytes.clone());
+        let help = "What was read since the oldest checkpoint of topics that may lose it";
+        r.register_with_unit("journal", help, Unit::Bytes, self.journal_bytes.clone());
         r.register_with_unit("checkpoint", "Time to make a checkpoint", Unit::Seconds, self.checkpoint_seconds.clone());
         r.register_with_unit("checkpoint_age", "Since the newest one", Unit::Seconds, self.checkpoint_age.clone());
         r.register("dead_letters", "Records that could not be decoded", self.dead_letters.clone());
@@ -167,6 +173,8 @@ impl Metrics {
             "The epoch up to which a sink's target has everything",
             self.outbox_epoch.clone(),
         );
+        let help = "1 while a sink's target is to be compared with its table, or is being";
+        r.register("sink_resynchronising", help, self.resynchronising.clone());
         r.register("failpoint_hits", "Times that a failpoint was reached", self.failpoint_hits.clone());
         r.register("sink_retries", "Times that a sink's target did not take rows", self.outbox_retries.clone());
     }
@@ -216,6 +224,10 @@ impl Metrics {
         self.checkpoint_seconds.observe(stats.duration.as_secs_f64());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         self.checkpoint_time.set(now);
+    }
+
+    pub(crate) fn journal(&self, bytes: u64) {
+        self.journal_bytes.set(bytes as i64);
     }
 
     pub(crate) fn dead_letters(&self, name: &str, count: u64) {
@@ -279,6 +291,10 @@ impl Metrics {
         self.outbox_epoch.get_or_create(&of_sink(sink)).set(epoch.map_or(0, |epoch| epoch.0 as i64));
     }
 
+    pub(crate) fn resynchronises(&self, sink: &str, so: bool) {
+        self.resynchronising.get_or_create(&of_sink(sink)).set(i64::from(so));
+    }
+
     pub(crate) fn outbox_retried(&self, sink: &str) {
         self.outbox_retries.get_or_create(&of_sink(sink)).inc();
     }
@@ -287,6 +303,7 @@ impl Metrics {
         self.outbox_rows.remove(&of_sink(sink));
         self.outbox_epoch.remove(&of_sink(sink));
         self.outbox_retries.remove(&of_sink(sink));
+        self.resynchronising.remove(&of_sink(sink));
     }
 
     /// Values of counters and gauges by name, for tests and the demo.

@@ -3,10 +3,10 @@
 //! First the writer is opened, which fences every other process and resolves what was in doubt; only then is the end of
 //! the epoch topic the end. Then the newest whole checkpoint, then the records after it, replayed and compared.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::{EPOCH_PARTITION, TopicKind, TopicPartition, TopicSpec, Writer};
 use bytes::Bytes;
@@ -49,7 +49,9 @@ impl Engine {
         };
         shared.metrics.watch_failpoints(&parts.faults);
         let identity = dir.identity()?;
-        let (writer, records) = take_over(&config, &parts, identity.as_ref(), metadata.as_ref(), &shared)?;
+        let (mut writer, records) = take_over(&config, &parts, identity.as_ref(), metadata.as_ref(), &shared)?;
+        let told = Arc::clone(&shared);
+        writer.on_wait(Box::new(move || told.publish(|published| published.turned = Instant::now())));
         let (incarnation, skip) = match decide(&facts(&config, identity.as_ref(), metadata.as_ref(), &records)?) {
             Decision::Refuse(why) => return Err(EngineError::Recovery(why)),
             Decision::Begin { incarnation } => (incarnation.unwrap_or_else(|| (parts.random_id)()), 0),
@@ -113,15 +115,18 @@ impl Engine {
             halts: BTreeMap::new(),
             sequences: SequenceMarks::default(),
             sequences_taken: Arc::default(),
+            committing: false,
             retired: BTreeMap::new(),
             dead_letter_partitions: BTreeMap::new(),
             lost: BTreeMap::new(),
             doubts: BTreeMap::new(),
             retried: BTreeMap::new(),
             keepings: BTreeMap::new(),
+            unknown_keepings: BTreeSet::new(),
             ends,
             ends_noted: now,
             journal,
+            held: false,
             chain,
             shared,
             events,
@@ -193,6 +198,8 @@ impl Engine {
         self.chain.offset = metadata.offset;
         self.chain.timestamp = metadata.timestamp;
         self.last_checkpoint = (metadata.epoch, self.instant());
+        self.journal.begin(metadata.epoch);
+        self.shared.metrics.journal(self.journal.bytes());
         self.background.records.insert(metadata.epoch, metadata.offset);
         self.retired = metadata.retired.into_iter().map(|(topic, p, next)| ((topic, p), next)).collect();
         self.sequences = SequenceMarks::restored(&metadata.sequences);

@@ -13,6 +13,7 @@ use crate::ddl::same_outcome;
 use crate::engine::Position;
 use crate::feed::Feed;
 use crate::inputs::Inputs;
+use crate::patterns::put_topics;
 use crate::stage::Staged;
 use crate::{Engine, EngineError, own};
 
@@ -33,6 +34,9 @@ impl Engine {
             self.parts.faults.reach("replay-epoch")?;
             self.publish(staged, &record, bytes, *offset)?;
             record.mended.iter().for_each(|mended| inputs.forget(mended.table));
+            if let Some(CatalogChange::AddTopics { id, .. }) = &record.catalog {
+                inputs.forget(*id);
+            }
             for failure in &record.sinks {
                 self.fail_sink(failure);
             }
@@ -154,12 +158,13 @@ impl Engine {
 
     fn replay_change(&mut self, change: &CatalogChange, record: &EpochRecord) -> Result<Staged, EngineError> {
         match change {
-            CatalogChange::CreateTable { id, sql, fingerprint, start, backfill } => {
+            CatalogChange::CreateTable { id, sql, fingerprint, start, backfill, topics } => {
                 let mut staged = Staged::at(record.timestamp);
                 match self.parts.planner.plan(sql, &self.catalog)?.action {
                     Action::CreateTable(mut def) if def.id == *id => {
                         def.created = record.epoch;
                         own::name_topic(&mut def, &self.config.pipeline);
+                        put_topics(&mut def, topics);
                         let source = match &def.kind {
                             plan::TableKind::Source(source) => source.clone(),
                             plan::TableKind::Stream(_) => return Err(other_plan(sql, record)),
@@ -189,6 +194,10 @@ impl Engine {
                 Ok(staged)
             }
             CatalogChange::ReplayDeadLetters { .. } => self.stage_letters_again(record),
+            CatalogChange::AddTopics { id, topics } => {
+                self.install_topics(*id, topics);
+                Ok(Staged::at(record.timestamp))
+            }
             CatalogChange::AlterTable { id, sql } => {
                 let alter = match self.parts.planner.plan(sql, &self.catalog)?.action {
                     Action::Alter(alter) => alter,
@@ -229,6 +238,7 @@ impl Engine {
                 self.sinks.insert(*id, sink);
                 Ok(staged)
             }
+            // M: to be written.
             CatalogChange::Drop { sink, name, cascade } => {
                 self.replay_drop(*sink, name, *cascade)?;
                 Ok(Staged::at(record.timestamp))

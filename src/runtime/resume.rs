@@ -50,8 +50,10 @@ impl Engine {
             backfill: resumed.backfill.clone(),
         };
         self.commit(staged, Some(change))?;
+        let read_again: Vec<TableId> = resumed.backfill.iter().map(|range| range.table).collect();
         self.install_resumed(resumed);
         self.publish_status();
+        self.keep_read_again(&read_again)?;
         Ok(notices)
     }
 

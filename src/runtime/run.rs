@@ -31,6 +31,8 @@ pub(crate) enum Event {
     Records { table: TableId, records: Vec<Record>, ended: Arc<AtomicBool> },
     /// A source's topic has a partition more; its records come later.
     Partition { table: TableId, partition: Partition, from: Offset },
+    /// There are topics that the pattern of a source matches and that it does not read.
+    Topics { table: TableId, topics: Vec<String>, ended: Arc<AtomicBool> },
     /// A source cannot go on.
     SourceFailed { table: TableId, trouble: Trouble, ended: Arc<AtomicBool> },
     /// A source has all that a partition had at a time.
@@ -84,7 +86,22 @@ impl Engine {
             Err(error) => Phase::Failed(error.to_string()),
         };
         self.shared.publish(|published| published.phase = phase);
+        self.answer_waiting();
         result
+    }
+
+    /// Tells those who came too late that nothing of theirs was begun.
+    fn answer_waiting(&self) {
+        let stopped = || EngineError::Stopped("the pipeline stopped before the statement began".to_string());
+        for event in self.events.try_iter() {
+            // Whoever asked may be gone.
+            match event {
+                Event::Execute { reply, .. } => drop(reply.send(Err(stopped()))),
+                Event::Write { reply, .. } => drop(reply.send(Err(stopped().into()))),
+                Event::Checkpoint { reply } => drop(reply.send(Err(stopped()))),
+                _ => {}
+            }
+        }
     }
 
     fn turn_until_stopped(&mut self) -> Result<(), EngineError> {
@@ -99,6 +116,9 @@ impl Engine {
     /// One turn: waits at most `wait_max` for an event, and does what is due.
     pub(crate) fn turn(&mut self, gathered: &mut Gathered, wait_max: Duration) -> Result<(), EngineError> {
         self.shared.publish(|published| published.turned = Instant::now());
+        if let Some(why) = self.parts.log.failed() {
+            return Err(EngineError::Log(why));
+        }
         let now = self.instant();
         let wait = gathered.closes.map_or(wait_max, |closes| closes.saturating_duration_since(now).min(wait_max));
         match self.events.recv_timeout(wait) {
@@ -120,6 +140,27 @@ impl Engine {
         self.finish_checkpoint(false)?;
         if self.instant().saturating_duration_since(self.last_checkpoint.1) >= self.config.checkpoint_interval {
             self.start_checkpoint()?;
+        }
+        self.hold_sources()
+    }
+
+    /// While the journal is full, because checkpoints fail, no source is read on: nothing that was read may be nowhere but in topics
+    /// that lose it.
+    fn hold_sources(&mut self) -> Result<(), EngineError> {
+        let full = self.journal.is_full();
+        if full && !self.held {
+            self.held = true;
+            tracing::error!(
+                "the journal has {} bytes that are in no checkpoint: the sources are read on when there is one; the log says why \
+                 there is none; is the disk full?",
+                self.journal.bytes()
+            );
+            return self.checkpoint_soon();
+        }
+        if !full && self.held {
+            self.held = false;
+            tracing::info!("there is a checkpoint again: the sources are read on");
+            self.sources.values_mut().for_each(Source::go_on);
         }
         Ok(())
     }
@@ -153,8 +194,8 @@ impl Engine {
     fn handle_event(&mut self, event: Event, gathered: &mut Gathered) -> Result<(), EngineError> {
         match event {
             Event::Records { table, records, ended } => {
-                if let Some(source) = self.sources.get(&table).filter(|_| !ended.load(Ordering::SeqCst)) {
-                    source.taken();
+                if let Some(source) = self.sources.get_mut(&table).filter(|_| !ended.load(Ordering::SeqCst)) {
+                    source.taken(!self.held);
                     gathered.count += records.len();
                     gathered.bytes += self.count_received(table, &records);
                     gathered.records.entry(table).or_default().extend(records);
@@ -169,15 +210,27 @@ impl Engine {
                 }
                 Ok(())
             }
-            Event::SourceFailed { table, trouble, ended } => {
-                // What a table that is gone could not read is nobody's trouble.
-                if !self.sources.contains_key(&table) || ended.load(Ordering::SeqCst) {
+            Event::Topics { table, topics, ended } => {
+                let over = |engine: &Self| !engine.sources.contains_key(&table) || ended.load(Ordering::SeqCst);
+                let topics = if over(self) { Vec::new() } else { self.foreign_topics(table, topics) };
+                if topics.is_empty() {
                     return Ok(());
                 }
                 if !gathered.is_empty() {
                     self.epoch(std::mem::take(gathered))?;
                 }
-                self.trouble(table, trouble)
+                if over(self) { Ok(()) } else { self.add_topics(table, &topics) }
+            }
+            Event::SourceFailed { table, trouble, ended } => {
+                // What a table that is gone could not read is nobody's trouble, nor one that is halted by what it had read.
+                let over = |engine: &Self| !engine.sources.contains_key(&table) || ended.load(Ordering::SeqCst);
+                if over(self) {
+                    return Ok(());
+                }
+                if !gathered.is_empty() {
+                    self.epoch(std::mem::take(gathered))?;
+                }
+                if over(self) { Ok(()) } else { self.trouble(table, trouble) }
             }
             Event::End { table, partition, end, time, ended } => {
                 if self.sources.contains_key(&table) && !ended.load(Ordering::SeqCst) {

@@ -6,7 +6,8 @@
 //!                                                  ─►  DATA/secrets.json, for its owner alone:  {"1": "geheim"}
 //! ```
 //! A password gets the same number again, so that a statement that is said again is the same statement. Numbers are written,
-//! durably, before the statement that has them is logged. Who opens a connection has them replaced at that moment.
+//! durably, before the statement that has them is logged. Who opens a connection has them replaced at that moment, where a
+//! password is and nowhere else; a number that somebody types there is a password like any other.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -83,9 +84,6 @@ impl Vault {
     pub fn hide(&self, statement: &str) -> String {
         let mut known = self.known();
         plan::replace_passwords(statement, &mut |secret| {
-            if secret.starts_with(REFERENCE) {
-                return secret.to_string();
-            }
             let number = known.secrets.iter().find(|(_, there)| *there == secret).map(|(number, _)| *number);
             let number = number.unwrap_or_else(|| {
                 let next = known.secrets.keys().last().map_or(1, |last| last + 1);
@@ -108,32 +106,26 @@ impl Vault {
         Ok(())
     }
 
-    /// A value with its passwords.
-    fn reveal(&self, value: &str) -> Result<String, String> {
-        let mut out = String::new();
-        let mut rest = value;
-        while let Some(at) = rest.find(REFERENCE) {
-            let digits = &rest[at + REFERENCE.len()..];
-            let length = digits.bytes().take_while(u8::is_ascii_digit).count();
-            let number: Option<u64> = digits[..length].parse().ok();
-            let known = self.known();
-            let secret = number.and_then(|number| known.secrets.get(&number)).ok_or_else(|| {
-                format!(
-                    "the password {REFERENCE}{} is not in {}: put that file back, or DROP and CREATE again what has it",
-                    &digits[..length],
+    /// An option's value with its passwords.
+    fn reveal(&self, name: &str, value: &str) -> Result<String, String> {
+        let known = self.known();
+        let mut missing = None;
+        let revealed = plan::replace_in_option(name, value, &mut |shown| {
+            let Some(number) = shown.strip_prefix(REFERENCE) else { return shown.to_string() };
+            let secret = number.parse().ok().and_then(|number: u64| known.secrets.get(&number));
+            secret.cloned().unwrap_or_else(|| {
+                missing = Some(format!(
+                    "the password {shown} is not in {}: put that file back, or DROP and CREATE again what has it",
                     self.path.display()
-                )
-            })?;
-            out.push_str(&rest[..at]);
-            out.push_str(secret);
-            rest = &digits[length..];
-        }
-        out.push_str(rest);
-        Ok(out)
+                ));
+                String::new()
+            })
+        });
+        missing.map_or(Ok(revealed), Err)
     }
 
     fn revealed(&self, options: &Options) -> Result<Options, String> {
-        let pairs = options.0.iter().map(|(name, value)| Ok((name.clone(), self.reveal(value)?)));
+        let pairs = options.0.iter().map(|(name, value)| Ok((name.clone(), self.reveal(name, value)?)));
         pairs.collect::<Result<_, String>>().map(Options)
     }
 }
@@ -215,16 +207,22 @@ mod tests {
         let shown = "CREATE SINK s FROM t WITH (url = 'postgres://u:millstream-secret-1@h/d', \
                      \"kafka.sasl.password\" = 'millstream-secret-2', x = 'y')";
         assert_eq!(hidden, shown);
-        assert_eq!(vault.hide(&hidden), shown, "a reference is one already");
         assert!(!path.exists());
         vault.keep().unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let again = Vault::open(path.clone()).unwrap();
         assert_eq!(again.hide(statement), shown, "the same statement is the same text");
-        assert_eq!(again.reveal("postgres://u:millstream-secret-1@h/d").unwrap(), "postgres://u:ge%40heim@h/d");
-        assert_eq!(again.reveal("millstream-secret-2").unwrap(), "it's");
-        assert!(again.reveal("millstream-secret-3").unwrap_err().contains("put that file back"));
+        assert_eq!(again.reveal("url", "postgres://u:millstream-secret-1@h/d").unwrap(), "postgres://u:ge%40heim@h/d");
+        assert_eq!(again.reveal("kafka.sasl.password", "millstream-secret-2").unwrap(), "it's");
+        assert!(again.reveal("password", "millstream-secret-3").unwrap_err().contains("put that file back"));
         assert!(!format!("{again:?}").contains("heim"));
+
+        let typed = "CREATE SINK p FROM t WITH (url = 'postgres://u:millstream-secret-1@h/d', application_name = 'millstream-secret-1')";
+        let hidden = again.hide(typed);
+        assert!(hidden.contains("u:millstream-secret-3@h/d', application_name = 'millstream-secret-1'"), "{hidden}");
+        let url = again.reveal("url", "postgres://u:millstream-secret-3@h/d").unwrap();
+        assert_eq!(url, "postgres://u:millstream-secret-1@h/d", "who types a number is not given what it stands for");
+        assert_eq!(again.reveal("application_name", "millstream-secret-1").unwrap(), "millstream-secret-1");
 
         fs::write(&path, "{\"format\":2,\"secrets\":{}}").unwrap();
         assert!(Vault::open(path.clone()).unwrap_err().to_string().contains("format 2"));

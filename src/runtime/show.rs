@@ -69,7 +69,7 @@ impl Engine {
         self.positions.iter().filter_map(move |((id, partition), position)| {
             let table = self.tables.get(id)?;
             let source = table.source_def().filter(|source| !source.is_own())?;
-            let key = (table.def.name.clone(), source.topic.clone(), *partition);
+            let key = (table.def.name.clone(), source.topic_of(*partition).to_string(), *partition);
             let end = seen.get(&key).map_or(position.next, |status| status.end.max(position.next));
             let [status, error] = self.status(table);
             let (table, topic, _) = key;
@@ -91,12 +91,18 @@ impl Engine {
         self.sinks.values().map(|sink| {
             let kind = if sink.def.connector == SinkConnector::Log { "attached" } else { "detached" };
             let (trouble, epoch, pending) = match &sink.way {
-                Way::Outbox(outbox) => (outbox.trouble(), outbox.frontier(self.chain.epoch), outbox.pending()),
+                Way::Outbox(outbox) => {
+                    let pending = outbox.pending_of(self.tables[&sink.def.input].contents.rows());
+                    (outbox.trouble(), outbox.frontier(self.chain.epoch), pending)
+                }
                 Way::Direct | Way::File(_) => (None, Some(self.chain.epoch), 0),
             };
+            let resynchronises = matches!(&sink.way, Way::Outbox(outbox) if outbox.resynchronises());
             let status = match (&sink.error, trouble) {
                 (Some(error), _) => format!("ERROR: {error}"),
                 (None, Some(TargetError::Refused(error))) => format!("ERROR: {error}"),
+                (None, Some(TargetError::Retriable(reason))) if resynchronises => format!("RESYNCHRONISING: {reason}"),
+                (None, None) if resynchronises => "RESYNCHRONISING".to_string(),
                 (None, Some(TargetError::Retriable(reason))) => format!("WAITING: {reason}"),
                 (None, None) => "ACTIVE".to_string(),
             };
@@ -150,7 +156,7 @@ impl Engine {
             for ((id, partition), position) in &self.positions {
                 let Some(table) = self.tables.get(id) else { continue };
                 let Some(source) = table.source_def().filter(|source| !source.is_own()) else { continue };
-                let key = (table.def.name.clone(), source.topic.clone(), *partition);
+                let key = (table.def.name.clone(), source.topic_of(*partition).to_string(), *partition);
                 let seen = published.sources.get(&key).map_or(position.next, |status| status.end);
                 let last = position.last.as_ref().map(|last| last.timestamp);
                 sources.insert(key, SourceStatus { position: position.next, last, end: seen.max(position.next) });

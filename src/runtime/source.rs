@@ -28,6 +28,8 @@ const CREDITS: usize = 2;
 /// A running reader. Dropping it ends the work, and waits for that.
 pub(crate) struct Source {
     credits: Sender<()>,
+    /// Credits that are held back.
+    owed: usize,
     stop: Arc<AtomicBool>,
     task: Option<Box<dyn Task>>,
 }
@@ -116,7 +118,7 @@ impl Source {
         let task = scheduler
             .begin(&format!("source-{name}"), Box::new(worker))
             .map_err(|error| EngineError::Log(format!("cannot start a thread for source {name}: {error}")))?;
-        Ok(Self { credits, stop, task: Some(task) })
+        Ok(Self { credits, owed: 0, stop, task: Some(task) })
     }
 
     /// Asks it to end; dropping waits for that.
@@ -124,10 +126,20 @@ impl Source {
         self.stop.store(true, Ordering::SeqCst);
     }
 
-    /// The loop has taken a batch.
-    pub fn taken(&self) {
-        // It may have ended by an error, which it has reported.
-        let _ = self.credits.send(());
+    /// The loop has taken a batch. The next one is to be read, or waits for [`Source::go_on`].
+    pub fn taken(&mut self, go_on: bool) {
+        self.owed += 1;
+        if go_on {
+            self.go_on();
+        }
+    }
+
+    /// Reads on.
+    pub fn go_on(&mut self) {
+        for _ in 0..std::mem::take(&mut self.owed) {
+            // It may have ended by an error, which it has reported.
+            let _ = self.credits.send(());
+        }
     }
 }
 
@@ -211,7 +223,9 @@ impl Worker {
         if self.scheduler.now() < self.look_at {
             return;
         }
-        if let Err(error) = self.look_for_partitions().and_then(|()| self.look_at_ends()) {
+        if let Err(error) =
+            self.look_for_partitions().and_then(|()| self.look_for_topics()).and_then(|()| self.look_at_ends())
+        {
             tracing::debug!(table = %self.name, "cannot look at the source's topic: {error}");
         }
         self.look_at = self.scheduler.now() + LOOK_EVERY;
@@ -239,9 +253,19 @@ impl Worker {
             self.partitions.insert(partition);
             self.read.insert(partition, from);
             let news = if back.is_some() { "its partition back" } else { "a new partition" };
-            tracing::info!(table = %self.name, %partition, "topic {} has {news}", self.feed.topic);
+            tracing::info!(table = %self.name, %partition, "topic {} has {news}", at.topic);
             // Before its first records: the loop knows from where they are.
             let _ = self.events.send(Event::Partition { table: self.table, partition, from });
+        }
+        Ok(())
+    }
+
+    /// Which of them are read is for the loop to say, which begins another reader then.
+    fn look_for_topics(&mut self) -> Result<(), LogError> {
+        let topics = self.feed.found_topics()?;
+        if !topics.is_empty() {
+            let ended = Arc::clone(&self.stop);
+            let _ = self.events.send(Event::Topics { table: self.table, topics, ended });
         }
         Ok(())
     }

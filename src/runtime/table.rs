@@ -218,7 +218,8 @@ impl Table {
         let raw = records.iter().enumerate().map(|(at, record)| RawRecord {
             key: record.key.as_deref(),
             value: record.value.as_deref(),
-            partition: record.at.partition.0,
+            topic: &record.at.topic,
+            partition: record.at.partition.number(),
             offset: record.offset.0,
             timestamp: record.timestamp.0,
             headers: headers.get(at).map_or(&[], Vec::as_slice),

@@ -2,10 +2,12 @@
 //! epoch. It is snapshot isolation, PostgreSQL's REPEATABLE READ: what others commit meanwhile is not seen, and a row that they
 //! changed cannot be written. The first to commit wins; nobody waits.
 //!
+//! A sequence that it restarts (TRUNCATE ... RESTART IDENTITY) goes on for it alone; where it is then goes along at the commit.
+//!
 //! A write is checked twice: when it is made, against the view with the own writes and against what is committed by then, so that
 //! a lost cause is known early; and by the loop, against what is staged, which is what counts.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use dataflow::{Looked, RowChanges, TableRows, UniqueRows, View};
@@ -13,7 +15,7 @@ use plan::{SequenceMark, TableDef, TableId};
 use state::{Law, Overlay, Snapshot, StateError};
 use zset::RowBytes;
 
-use crate::own::{check_rows, taken_key, taken_unique};
+use crate::own::{check_rows, taken};
 use crate::{EngineError, WriteError};
 
 /// See the module. It holds its view, and with it the memory of the rows that others have replaced since.
@@ -79,11 +81,21 @@ impl Transaction {
         else {
             return Err(EngineError::Log(format!("table {} is not in the view", changes.table)).into());
         };
+        if !def.has_rows_of(&changes.evaluated_on) {
+            return Err(WriteError::Conflict);
+        }
         let gone = stored.look(&changes.gone)?;
         let come = stored.look(&changes.come)?;
+        let since = self.since(def, now)?;
+        // As in PostgreSQL: that a row was changed by somebody else is told before that a key is taken.
+        if let Some(since) = &since {
+            since.is_as_it_was(&gone)?;
+        }
         let violated = dataflow::violated(stored.uniques.iter().cloned(), &gone.batch, &come.batch)?;
         check_rows(def, gone.clone(), come.clone(), violated, &changes.arbiters)?;
-        self.check_others(def, changes, &gone, &come, now)?;
+        if let Some(since) = &since {
+            since.is_free(&come, &changes.arbiters)?;
+        }
         let stored = stored.clone();
         let own = self.tables.entry(changes.table).or_insert_with(|| Own::new(&stored));
         for arbiter in &changes.arbiters {
@@ -98,51 +110,39 @@ impl Transaction {
         let table = TableRows { snapshot: own.overlay.snapshot(), rows, uniques, ..stored };
         let mut tables = BTreeMap::clone(&self.view.tables);
         tables.insert(changes.table, table);
-        self.view = Arc::new(View { tables: Arc::new(tables), ..View::clone(&self.view) });
+        let restarts: Vec<SequenceMark> = changes.sequences.iter().filter(|mark| mark.set.is_some()).copied().collect();
+        let mut sequences = Arc::clone(&self.view.sequences);
+        if !restarts.is_empty() {
+            sequences = Arc::new(sequences.restarted(&restarts));
+        }
+        self.view = Arc::new(View { tables: Arc::new(tables), sequences, ..View::clone(&self.view) });
         Ok(())
     }
 
-    /// Whether somebody else has committed a change of the keys to be written since the transaction began.
-    fn check_others(
-        &self,
-        def: &TableDef,
-        changes: &RowChanges,
-        gone: &Looked,
-        come: &Looked,
-        now: &View,
-    ) -> Result<(), WriteError> {
-        if now.epoch == self.base.epoch || (def.key.is_empty() && def.uniques().is_empty()) {
-            return Ok(());
+    /// A table to be written as it was when the transaction began, and is now; `None`: nothing is committed since, or the table was
+    /// dropped, which the commit will say.
+    fn since<'a>(&'a self, def: &'a TableDef, now: &'a View) -> Result<Option<Since<'a>>, WriteError> {
+        if now.epoch == self.base.epoch {
+            return Ok(None);
         }
-        let (Some(then), Some(now)) = (self.base.tables.get(&def.id), now.tables.get(&def.id)) else {
-            // It was dropped: the commit will say so.
-            return Ok(());
-        };
-        if then.reader.schema() != now.reader.schema() {
-            return Err(WriteError::Conflict);
-        }
-        for (at, (before, after)) in then.uniques.iter().zip(&now.uniques).enumerate() {
-            if let Some(row) = after.taken_since(before, &come.batch)? {
-                return Err(taken_unique(def, come, row, at, &changes.arbiters));
+        let tables = (self.base.tables.get(&def.id), now.tables.get(&def.id), now.catalog.table(def.id));
+        let (Some(then), Some(now), Some(altered)) = tables else { return Ok(None) };
+        if altered.has_rows_of(def) { Ok(Some(Since { def, then, now })) } else { Err(WriteError::Conflict) }
+    }
+
+    /// What was done to sequences, of which it keeps what is about those that it restarted; answers the others, which are everybody's.
+    pub fn keep_restarted(&self, marks: Vec<SequenceMark>) -> Vec<SequenceMark> {
+        let restarts = self.view.sequences.restarts();
+        let (kept, others): (Vec<_>, Vec<_>) =
+            marks.into_iter().partition(|mark| restarts.iter().any(|of| of.sequence == mark.sequence));
+        for mark in kept {
+            let table = self.view.catalog.table(mark.sequence.table);
+            let mut sequences = table.iter().flat_map(|table| table.sequences());
+            if let Some(of) = sequences.find(|of| of.slot == mark.sequence.slot) {
+                self.view.sequences.committed(&mark, of);
             }
         }
-        if def.key.is_empty() {
-            return Ok(());
-        }
-        let coming: HashSet<&[u8]> = come.keys.iter().collect();
-        let keys: RowBytes = gone.keys.iter().filter(|key| !coming.contains(key)).chain(come.keys.iter()).collect();
-        let first = keys.len() - come.keys.len();
-        let (before, after) = (then.snapshot.probe(&keys)?, now.snapshot.probe(&keys)?);
-        for key in 0..keys.len() {
-            let row = |found: &state::Matches| found.range(key).next().map(|at| found.rows.row(at).to_vec());
-            match (row(&before), row(&after)) {
-                (before, after) if before == after => {}
-                (None, _) if key < first => {}
-                (None, Some(_)) => return Err(taken_key(def, come, key - first, &changes.arbiters)),
-                _ => return Err(WriteError::Conflict),
-            }
-        }
-        Ok(())
+        others
     }
 
     /// What it is now.
@@ -181,21 +181,85 @@ impl Transaction {
     /// What it comes to: of each table the rows that go and come, seen from where it began.
     pub fn changes(&self) -> Result<Vec<RowChanges>, EngineError> {
         let mut all = Vec::with_capacity(self.tables.len());
+        let restarts = self.view.sequences.restarts();
         for (&table, own) in &self.tables {
+            let gone = || EngineError::Log(format!("table {table} is not in the view"));
+            let evaluated_on = Arc::new(self.base.catalog.table(table).ok_or_else(gone)?.clone());
             let reader = &self.base.tables[&table].reader;
             let (gone, come) = match own.overlay.base().law() {
                 Law::Replace => of_keys(&own.overlay)?,
                 Law::Add => of_rows(&own.overlay)?,
             };
             let (gone, come) = (reader.rows(gone.iter()), reader.rows(come.iter()));
-            let (arbiters, sequences) = (own.arbiters.clone(), own.sequences.clone());
-            let changes = RowChanges { table, gone, come, arbiters, sequences };
+            let others = own.sequences.iter().filter(|mark| restarts.iter().all(|of| of.sequence != mark.sequence));
+            let restarts = restarts.iter().filter(|mark| mark.sequence.table == table);
+            let sequences = others.chain(restarts).copied().collect();
+            let arbiters = own.arbiters.clone();
+            let changes = RowChanges { table, evaluated_on, gone, come, arbiters, sequences };
             if !changes.is_nothing() {
                 all.push(changes);
             }
         }
         Ok(all)
     }
+}
+
+/// A table as it was when a transaction began, and is now.
+struct Since<'a> {
+    def: &'a TableDef,
+    then: &'a TableRows,
+    now: &'a TableRows,
+}
+
+impl Since<'_> {
+    /// Whether rows to go, as the transaction sees them, were left by others as they were.
+    fn is_as_it_was(&self, gone: &Looked) -> Result<(), WriteError> {
+        let changed = if self.def.key.is_empty() {
+            let (then, now) = (self.then.look(&gone.batch)?.copies, self.now.look(&gone.batch)?.copies);
+            let mut going: HashMap<&[u8], i64> = HashMap::with_capacity(gone.rows.len());
+            (0..gone.rows.len()).any(|row| {
+                let times = going.entry(gone.rows.row(row)).or_default();
+                *times += 1;
+                then[row] - gone.copies[row] + *times > now[row]
+            })
+        } else {
+            let (then, now) = (self.then.snapshot.probe(&gone.keys)?, self.now.snapshot.probe(&gone.keys)?);
+            (0..gone.keys.len()).any(|key| {
+                let before = row_of(&then, key);
+                before.is_some() && before != row_of(&now, key)
+            })
+        };
+        if changed { Err(WriteError::Conflict) } else { Ok(()) }
+    }
+
+    /// Whether nobody else has taken a key of the rows to come, which were found to be free in the transaction.
+    fn is_free(&self, come: &Looked, arbiters: &[String]) -> Result<(), WriteError> {
+        let mut key = None;
+        if !self.def.key.is_empty() {
+            let (then, now) = (self.then.snapshot.probe(&come.keys)?, self.now.snapshot.probe(&come.keys)?);
+            for row in 0..come.keys.len() {
+                match (row_of(&then, row), row_of(&now, row)) {
+                    (before, after) if before == after => {}
+                    // Its own row was there before, and it has deleted it.
+                    (Some(_), _) => return Err(WriteError::Conflict),
+                    (None, _) => {
+                        key.get_or_insert(row);
+                    }
+                }
+            }
+        }
+        let mut violated: Option<(usize, usize)> = None;
+        for (at, (before, after)) in self.then.uniques.iter().zip(&self.now.uniques).enumerate() {
+            let row = after.taken_since(before, &come.batch)?;
+            violated = violated.into_iter().chain(row.map(|row| (row, at))).min();
+        }
+        taken(self.def, come, key, violated, arbiters).map_or(Ok(()), Err)
+    }
+}
+
+/// The row of a key that was asked for, if there is one.
+fn row_of(found: &state::Matches, key: usize) -> Option<&[u8]> {
+    found.range(key).next().map(|at| found.rows.row(at))
 }
 
 impl Own {

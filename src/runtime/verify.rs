@@ -79,15 +79,20 @@ impl Engine {
         }
         let feed = Feed::of(&self.parts, source)?;
         let mut reader = feed.reader()?;
-        let keeping = self.keeping_of(id, &feed);
+        let keeping = self.keeping_of(id, &feed).unwrap_or_default();
         for (partition, position) in self.positions_of(id) {
             if feed.transport.partitions_go() && !feed.partitions()?.contains(&partition) {
                 tracing::warn!(
                     table = %table.def.name, %partition,
-                    "a file of {} is gone; it was read up to offset {}, and its rows stay", feed.topic, position.next
+                    "a file of {} is gone; it was read up to offset {}, and its rows stay", source.topic, position.next
                 );
                 continue;
             }
+            // Of several topics each loses its own.
+            let keeping = match source.more_topics.is_empty() {
+                true => keeping,
+                false => feed.transport.keeping(source.topic_of(partition)).unwrap_or_default(),
+            };
             all.insert(
                 partition,
                 self.check_partition(&table.def, (&feed, keeping), &mut *reader, (partition, position))?,

@@ -90,7 +90,7 @@ fn finish_in(rig: &mut Rig, serving: Serving) {
 }
 
 /// Waits for some epochs more.
-fn wait_epochs(serving: &Serving, epochs: u64) {
+pub fn wait_epochs(serving: &Serving, epochs: u64) {
     let epoch = || {
         let mut answer = ureq::get(format!("http://{}/metrics", serving.http)).call().expect("it answers");
         let text = answer.body_mut().read_to_string().expect("a text");

@@ -64,7 +64,8 @@ fn a_start_after_a_kill_has_all_of_its_state() {
     }
     process.kill();
     let (mut process, http, took) = start();
-    let state = sum(&http, "millstream_state_bytes{");
+    let state = bytes_in(&data.join("state/live"));
+    assert!(state > rows * BODY_BYTES as u64 / 2, "the state is on disk: {state} bytes of {rows} rows");
     assert_eq!(rows_of(&http, "items"), rows, "no row is missing");
     assert_eq!(rows_of(&http, "kinds"), KINDS.min(rows), "no group is missing");
     println!("{rows} rows, {} MB of state: serving after {} ms", state / 1_000_000, took.as_millis());
@@ -126,8 +127,8 @@ fn metric(http: &str, name: &str) -> u64 {
     line.map_or(0, |value| value.trim().parse::<f64>().unwrap() as u64)
 }
 
-fn sum(http: &str, name: &str) -> u64 {
-    let text = text(http);
-    let lines = text.lines().filter(|line| line.starts_with(name));
-    lines.filter_map(|line| line.rsplit_once(' ')).map(|(_, value)| value.parse::<f64>().unwrap() as u64).sum()
+/// The sizes of a folder's files.
+fn bytes_in(dir: &Path) -> u64 {
+    let files = std::fs::read_dir(dir).unwrap();
+    files.map(|file| file.unwrap().metadata().unwrap()).filter(|it| it.is_file()).map(|it| it.len()).sum()
 }

@@ -33,6 +33,28 @@ fn rows_8_9_a_target_that_dies_or_is_away() {
     show_hits(&rig, &["target-open=error", "target-before=error", "target-after=error", "outbox-gather=kill"]);
 }
 
+/// Its outbox is past its bound: it is compared with its table when it is back, whatever dies then.
+#[test]
+fn row_9_a_target_that_was_away_for_too_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rig = Rig::embedded(dir.path(), 9, true);
+    let serving = rig.serve("");
+    rig.go_on(&serving);
+    wait_epochs(&serving, 5);
+    rig.target.as_mut().unwrap().leave(true);
+    let marked =
+        |row: &serde_json::Value| row[2].as_str().is_some_and(|status| status.starts_with("RESYNCHRONISING: "));
+    wait_until(&serving.http, "SHOW SINKS", |rows| rows.iter().any(marked));
+    super::kill(&mut rig, serving);
+    live(&mut rig, "outbox-gather=kill@10", End::Kill);
+    rig.target.as_mut().unwrap().come_back();
+    // Two sinks write to it, of which one is compared; each dies first.
+    let lives = ["target-before=kill@1", "target-before=kill@2", "target-after=kill@1", "target-after=kill@2"];
+    lives.iter().for_each(|failpoint| live(&mut rig, failpoint, End::Kill));
+    finish(&mut rig);
+    show_hits(&rig, &lives);
+}
+
 /// The row of progress says whose the target is, and how far.
 #[test]
 fn row_10_a_target_is_not_taken_for_what_it_is_not() {

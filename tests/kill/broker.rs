@@ -20,6 +20,11 @@ impl Broker {
         broker
     }
 
+    /// A broker of `tests/services/cluster`, in its folder; not started yet.
+    pub fn prepared(dir: PathBuf) -> Self {
+        Self { dir, address: String::new(), up: false }
+    }
+
     fn service(&self, what: &str) -> String {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/kafka");
         let done = Command::new(script).arg(what).arg(&self.dir).stdin(Stdio::null()).output().expect("a script");

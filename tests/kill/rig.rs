@@ -49,7 +49,7 @@ CREATE SINK books_out FROM books
 ";
 
 const TARGETS: &str = "
-CREATE SINK joined_rows FROM joined WITH (connector = 'postgres', url = '$url', table = 'joined');
+CREATE SINK joined_rows FROM joined WITH (connector = 'postgres', url = '$url', table = 'joined', outbox_rows_max = 50);
 CREATE SINK totals_rows FROM totals WITH (connector = 'postgres', url = '$url', table = 'totals');
 ";
 
@@ -57,6 +57,19 @@ CREATE SINK totals_rows FROM totals WITH (connector = 'postgres', url = '$url', 
 enum On {
     Embedded,
     Kafka(Broker),
+    /// Brokers that somebody else has.
+    Brokers(String),
+}
+
+impl On {
+    /// The brokers of a Kafka.
+    fn address(&self) -> Option<&str> {
+        match self {
+            Self::Embedded => None,
+            Self::Kafka(broker) => Some(&broker.address),
+            Self::Brokers(brokers) => Some(brokers),
+        }
+    }
 }
 
 /// See the module.
@@ -94,6 +107,11 @@ impl Rig {
         Self::new(dir, seed, with_target, On::Kafka(Broker::start(dir)))
     }
 
+    /// On the Kafka of these brokers, without a target.
+    pub fn brokers(dir: &Path, seed: u64, brokers: &str) -> Self {
+        Self::new(dir, seed, false, On::Brokers(brokers.to_string()))
+    }
+
     fn new(dir: &Path, seed: u64, with_target: bool, on: On) -> Self {
         let target = with_target.then(|| Target::start(dir));
         let sql = dir.join("pipeline.sql");
@@ -116,8 +134,8 @@ impl Rig {
         ]
         .map(String::from)
         .into();
-        if let On::Kafka(broker) = &on {
-            settings.extend(["--kafka".to_string(), broker.address.clone()]);
+        if let Some(brokers) = on.address() {
+            settings.extend(["--kafka".to_string(), brokers.to_string()]);
         }
         Self {
             on,
@@ -135,8 +153,8 @@ impl Rig {
 
     pub fn broker(&mut self) -> Option<&mut Broker> {
         match &mut self.on {
-            On::Embedded => None,
             On::Kafka(broker) => Some(broker),
+            On::Embedded | On::Brokers(_) => None,
         }
     }
 
@@ -171,9 +189,9 @@ impl Rig {
 
     /// The load goes on, against a process that serves.
     pub fn go_on(&mut self, serving: &Serving) {
-        let door = match &self.on {
-            On::Kafka(broker) => Door::Log(kafka_log(&broker.address, "load")),
-            On::Embedded => Door::Http(serving.http.clone()),
+        let door = match self.on.address() {
+            Some(brokers) => Door::Log(kafka_log(brokers, "load")),
+            None => Door::Http(serving.http.clone()),
         };
         let seed = self.seed;
         self.load.get_or_insert_with(|| Load::start(seed)).go_on(door);
@@ -240,9 +258,9 @@ impl Rig {
     }
 
     fn judge(&self, acknowledged: &BTreeSet<i64>) {
-        let log: Arc<dyn Log> = match &self.on {
-            On::Embedded => Arc::new(LocalLog::open(&self.data.join("log")).expect("the log opens")),
-            On::Kafka(broker) => kafka_log(&broker.address, "judge"),
+        let log: Arc<dyn Log> = match self.on.address() {
+            None => Arc::new(LocalLog::open(&self.data.join("log")).expect("the log opens")),
+            Some(brokers) => kafka_log(brokers, "judge"),
         };
         let expected = model::judge(&*log, acknowledged);
         if let Some(target) = &self.target {

@@ -291,3 +291,27 @@ fn what_a_block_may_hold_is_bounded() {
     client.batch_execute("ROLLBACK").unwrap();
     assert_eq!(count(&running, "t"), 0);
 }
+
+/// Messages up to Sync are one transaction, and a COPY among them too.
+#[test]
+fn a_copy_in_a_pipeline_is_undone_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start(dir.path());
+    let mut raw = Raw::connect(&running);
+    raw.query("CREATE TABLE t (id integer PRIMARY KEY)");
+    for (last, tags, rows) in [("1", &["COPY 2", "22012"][..], 0), ("0", &["COPY 2", "SELECT 1"], 2)] {
+        raw.send('P', &raw::parse("", "COPY t FROM STDIN"));
+        raw.send('B', &raw::bind("", "", &[], 0));
+        raw.send('E', &raw::execute("", 0));
+        raw.send('H', &[]);
+        raw.until('G');
+        raw.send('d', b"1\n2\n");
+        raw.send('c', &[]);
+        raw.send('P', &raw::parse("", &format!("SELECT 1 / (1 - id) FROM (VALUES ({last})) x (id)")));
+        raw.send('B', &raw::bind("", "", &[], 0));
+        raw.send('E', &raw::execute("", 0));
+        raw.send('S', &[]);
+        assert_eq!(told(&raw.until('Z')), tags);
+        assert_eq!(count(&running, "t"), rows);
+    }
+}

@@ -2,7 +2,7 @@
 //! Judged by what the topics say in the end: the rows of the tables, and the sinks record by record.
 
 pub mod rig;
-mod wire;
+pub mod wire;
 
 use rig::{Rig, Rows, Running, TINY, until};
 
@@ -190,4 +190,72 @@ fn partitions_are_added_under_load() {
     }
     assert_eq!(running.sources().len(), 5);
     running.stop();
+}
+
+const PATTERN: &str = "
+CREATE TABLE t (id INT PRIMARY KEY, v INT) INCLUDE TOPIC AS topic INCLUDE PARTITION AS part
+  WITH (connector = 'kafka', topic_pattern = '@in\\..*', format = 'json', envelope = 'upsert', dlq_topic = '@in.dead');
+CREATE STREAM TABLE s AS SELECT v, count(*) AS n FROM t GROUP BY v;
+CREATE SINK each FROM t WITH (connector = 'kafka', topic = '@each', format = 'json', envelope = 'debezium');
+CREATE SINK counts FROM s WITH (connector = 'kafka', topic = '@in.counts', format = 'json', envelope = 'upsert');
+";
+
+/// Topics that a pattern matches, one of them made while it runs, over a kill, dead letters and a topic that is deleted. The
+/// pipeline's own topics match too.
+#[test]
+fn topics_of_a_pattern_are_found() {
+    let mut rig = Rig::new("pattern", PATTERN);
+    rig.make("in.b", 2, &[]);
+    rig.make("in.a", 1, &[]);
+    rig.make("out.a", 1, &[]);
+    let mut running = rig.start();
+    rig.write("in.a", 0, &[(1, Some(1))]);
+    rig.write("in.b", 1, &[(2, Some(1))]);
+    rig.write("out.a", 0, &[(9, Some(9))]);
+    let mut expected: Rows = [(1, 1), (2, 1)].into();
+    running.wait_for(&expected, "the topics that there were");
+    rig.make("in.0", 2, &[]);
+    rig.write("in.0", 1, &[(3, Some(2)), (4, Some(2))]);
+    expected.extend([(3, 2), (4, 2)]);
+    running.wait_for(&expected, "the topic that came");
+    running.kill();
+    rig.write("in.0", 1, &[(4, None), (5, Some(2))]);
+    expected.remove(&4);
+    expected.insert(5, 2);
+    let mut running = rig.start();
+    judge_pattern(&rig, &mut running, &expected);
+    let topic = running.text("SELECT topic || ' ' || part FROM t WHERE id = 5");
+    assert_eq!(topic, [format!("{} 1", rig.topic("in.0"))]);
+    // A partition without records is found again by the reader.
+    until("all partitions are there", || running.sources().len() == 5);
+    let shown: Vec<(String, String)> =
+        running.sources().into_iter().map(|row| (row[1].clone(), row[2].clone())).collect();
+    let place = |topic: &str, partition: &str| (rig.topic(topic), partition.to_string());
+    let places = [("in.a", "0"), ("in.b", "0"), ("in.b", "1"), ("in.0", "0"), ("in.0", "1")];
+    assert_eq!(shown, places.map(|(topic, partition)| place(topic, partition)), "each at its place");
+    running.stop();
+    rig.delete("in.b");
+    let mut running = rig.start();
+    let why = running.halted().expect("a topic is gone");
+    assert!(
+        why.contains(&format!("topic \"{}\" partition 1", rig.topic("in.b")))
+            || why.contains(&format!("topic \"{}\" partition 0", rig.topic("in.b"))),
+        "{why}"
+    );
+    running.sql("ALTER TABLE t ACCEPT LOSS");
+    rig.write("in.a", 0, &[(6, Some(6))]);
+    expected.insert(6, 6);
+    judge_pattern(&rig, &mut running, &expected);
+    running.stop();
+}
+
+fn judge_pattern(rig: &Rig, running: &mut Running, expected: &Rows) {
+    running.wait_for(expected, "the table is what its topics say");
+    assert_eq!(
+        running.pairs("SELECT v, n FROM s").into_iter().collect::<Rows>(),
+        counted(expected),
+        "the stream table"
+    );
+    assert_eq!(rig.events("each"), *expected, "the events, record by record");
+    assert_eq!(rig.counts("in.counts"), counted(expected), "the counts");
 }

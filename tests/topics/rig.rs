@@ -204,6 +204,16 @@ impl Running {
         rows.into_iter().filter_map(pair).collect()
     }
 
+    /// The values of a column.
+    pub fn text(&mut self, query: &str) -> Vec<String> {
+        let rows = self.client.simple_query(query).unwrap_or_else(|error| panic!("{error:?}\n{query}"));
+        let text = |message| match message {
+            postgres::SimpleQueryMessage::Row(row) => Some(row.get(0).expect("a value").to_string()),
+            _ => None,
+        };
+        rows.into_iter().filter_map(text).collect()
+    }
+
     /// SHOW SOURCES.
     pub fn sources(&self) -> Vec<Vec<String>> {
         let mut answer = ureq::post(format!("http://{}/sql", self.http)).send("SHOW SOURCES").expect("it answers");

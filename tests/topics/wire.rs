@@ -4,6 +4,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+const METADATA: (i16, i16) = (3, 1);
 const CREATE_TOPICS: (i16, i16) = (19, 2);
 const DELETE_TOPICS: (i16, i16) = (20, 1);
 const CREATE_PARTITIONS: (i16, i16) = (37, 0);
@@ -42,8 +43,46 @@ impl Owner {
         self.ask(CREATE_PARTITIONS, &body, topic);
     }
 
+    /// Who leads the partitions of a topic, and how many replicas of each are in sync.
+    pub fn leaders(&mut self, topic: &str) -> Vec<(i32, usize)> {
+        let mut body = Body::default();
+        body.int(1).text(topic);
+        let answer = self.answer(METADATA, &body);
+        let mut at = Parts(&answer[4..]);
+        for _ in 0..at.int() {
+            at.int();
+            at.text();
+            at.int();
+            at.text();
+        }
+        at.int();
+        assert_eq!((at.int(), at.short()), (1, 0), "one topic, without an error");
+        at.text();
+        at.skip(1);
+        let partitions = at.int();
+        let partition = |_| {
+            at.short();
+            at.int();
+            let leader = at.int();
+            let replicas = at.int() as usize;
+            at.skip(4 * replicas);
+            let in_sync = at.int() as usize;
+            at.skip(4 * in_sync);
+            (leader, in_sync)
+        };
+        (0..partitions).map(partition).collect()
+    }
+
     /// Asks, and fails if the answer has an error for the topic.
-    fn ask(&mut self, (api, version): (i16, i16), body: &Body, topic: &str) {
+    fn ask(&mut self, of: (i16, i16), body: &Body, topic: &str) {
+        let answer = self.answer(of, body);
+        // Correlation id, throttle time, one topic: its name, its error.
+        let at = 4 + 4 + 4 + 2 + topic.len();
+        let error = i16::from_be_bytes(answer[at..at + 2].try_into().expect("two bytes"));
+        assert_eq!(error, 0, "request {of:?} of {topic}: {}", String::from_utf8_lossy(&answer[at + 2..]));
+    }
+
+    fn answer(&mut self, (api, version): (i16, i16), body: &Body) -> Vec<u8> {
         let mut request = Body::default();
         request.short(api).short(version).int(1).text("test");
         request.0.extend_from_slice(&body.0);
@@ -53,10 +92,34 @@ impl Owner {
         self.0.read_exact(&mut length).expect("the broker answers");
         let mut answer = vec![0; i32::from_be_bytes(length) as usize];
         self.0.read_exact(&mut answer).expect("the broker answers");
-        // Correlation id, throttle time, one topic: its name, its error.
-        let at = 4 + 4 + 4 + 2 + topic.len();
-        let error = i16::from_be_bytes(answer[at..at + 2].try_into().expect("two bytes"));
-        assert_eq!(error, 0, "request {api} of {topic}: {}", String::from_utf8_lossy(&answer[at + 2..]));
+        answer
+    }
+}
+
+/// What is left of an answer.
+struct Parts<'a>(&'a [u8]);
+
+impl Parts<'_> {
+    fn skip(&mut self, bytes: usize) {
+        self.0 = &self.0[bytes..];
+    }
+
+    fn short(&mut self) -> i16 {
+        let value = i16::from_be_bytes(self.0[..2].try_into().expect("two bytes"));
+        self.skip(2);
+        value
+    }
+
+    fn int(&mut self) -> i32 {
+        let value = i32::from_be_bytes(self.0[..4].try_into().expect("four bytes"));
+        self.skip(4);
+        value
+    }
+
+    /// Passes over a text, or none.
+    fn text(&mut self) {
+        let length = self.short();
+        self.skip(length.max(0) as usize);
     }
 }
 

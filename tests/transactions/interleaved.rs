@@ -88,7 +88,8 @@ fn judge(url: &str, steps: &[Step]) -> (Vec<(usize, Answer)>, Vec<Vec<String>>) 
     let schema = schema.replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_lowercase();
     must(&mut control, &format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}"));
     must(&mut control, &format!("SET search_path = {schema}"));
-    schedule::BEFORE.iter().for_each(|sql| drop(must(&mut control, sql)));
+    let creates = schedule::TABLES.iter().map(|(_, create)| create);
+    creates.chain(schedule::ROWS).for_each(|sql| drop(must(&mut control, sql)));
     let mut sessions: Vec<Session> = (0..SESSIONS).map(|_| Session::new(url, &schema)).collect();
     let mut done = Vec::new();
     for (at, step) in steps.iter().enumerate() {
@@ -143,14 +144,14 @@ fn is_blocked(control: &mut Client, pid: &str) -> bool {
 }
 
 fn tables(client: &mut Client) -> Vec<Vec<String>> {
-    ["SELECT * FROM k ORDER BY id", "SELECT * FROM l ORDER BY id"].map(|sql| must(client, sql)).into()
+    schedule::TABLES.iter().map(|(table, _)| must(client, &format!("SELECT * FROM {table} ORDER BY id"))).collect()
 }
 
 /// Asks Millstream, one step after another, in the order of PostgreSQL's answers.
 fn ours(url: &str, steps: &[Step], order: &[usize]) -> (Vec<Answer>, Vec<Vec<String>>) {
     let mut control = Client::connect(url, NoTls).unwrap();
-    must(&mut control, "DELETE FROM k; DELETE FROM l");
-    schedule::BEFORE[2..].iter().for_each(|sql| drop(must(&mut control, sql)));
+    schedule::TABLES.iter().for_each(|(table, _)| drop(must(&mut control, &format!("DELETE FROM {table}"))));
+    schedule::ROWS.iter().for_each(|sql| drop(must(&mut control, sql)));
     let mut sessions: Vec<Client> = (0..SESSIONS).map(|_| Client::connect(url, NoTls).unwrap()).collect();
     let answers = order.iter().map(|&at| ask(&mut sessions[steps[at].session], &steps[at].sql)).collect();
     (answers, tables(&mut control))
@@ -189,7 +190,7 @@ fn interleaved_transactions_end_as_in_postgresql() {
     let (host, port) = address.rsplit_once(':').unwrap();
     let url = format!("host={host} port={port} user=me dbname=millstream");
     let mut client = Client::connect(&url, NoTls).unwrap();
-    schedule::BEFORE[..2].iter().for_each(|sql| drop(must(&mut client, sql)));
+    schedule::TABLES.iter().for_each(|(_, create)| drop(must(&mut client, create)));
     if let Ok(seed) = std::env::var("TRANSACTIONS_SEED") {
         run(seed.parse().expect("TRANSACTIONS_SEED is a number"), &postgres, &url);
         return;

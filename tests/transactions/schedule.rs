@@ -16,12 +16,18 @@ pub struct Step {
     pub sql: String,
 }
 
+/// The tables.
+pub const TABLES: &[(&str, &str)] = &[
+    ("k", "CREATE TABLE k (id int PRIMARY KEY, n int NOT NULL, u int UNIQUE)"),
+    ("l", "CREATE TABLE l (id int PRIMARY KEY, n int NOT NULL)"),
+    ("w", "CREATE TABLE w (id int UNIQUE, n int NOT NULL)"),
+];
+
 /// What is there before.
-pub const BEFORE: &[&str] = &[
-    "CREATE TABLE k (id int PRIMARY KEY, n int NOT NULL, u int UNIQUE)",
-    "CREATE TABLE l (id int PRIMARY KEY, n int NOT NULL)",
+pub const ROWS: &[&str] = &[
     "INSERT INTO k VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4)",
     "INSERT INTO l VALUES (1, 1), (2, 2)",
+    "INSERT INTO w VALUES (1, 1), (2, 2)",
 ];
 
 /// The steps of all sessions, in the order in which they are asked for.
@@ -44,7 +50,7 @@ fn transaction(rng: &mut ChaCha8Rng, fresh: &mut i32) -> Vec<String> {
     for _ in 0..rng.random_range(1..6) {
         *fresh += 1;
         let key = rng.random_range(1..=4);
-        statements.push(match rng.random_range(0..20) {
+        statements.push(match rng.random_range(0..26) {
             0..=2 => "SELECT id, n FROM k ORDER BY id".to_string(),
             3 => "SELECT sum(n) FROM (SELECT n FROM k UNION ALL SELECT n FROM l) AS a".to_string(),
             4..=8 => format!("UPDATE k SET n = {fresh} WHERE id = {key}"),
@@ -55,7 +61,12 @@ fn transaction(rng: &mut ChaCha8Rng, fresh: &mut i32) -> Vec<String> {
             15 => format!("INSERT INTO k VALUES ({fresh}, 0, {})", rng.random_range(20..23)),
             16 => format!("SELECT n FROM k WHERE id = {key} FOR UPDATE"),
             17 => format!("SELECT n FROM k WHERE id = {key} FOR SHARE"),
-            18 if savepoints > 0 => "ROLLBACK TO s".to_string(),
+            18 => format!("UPDATE k SET id = {}, n = {fresh} WHERE id = {key}", rng.random_range(10..13)),
+            19 | 20 => format!("UPDATE k SET u = {}, n = {fresh} WHERE id = {key}", 30 + key),
+            21 => format!("UPDATE w SET n = {fresh} WHERE id IN ({key}, {})", 30 + key),
+            22 => format!("UPDATE w SET id = {}, n = {fresh} WHERE id IN ({key}, {})", 30 + key, 30 + key),
+            23 => format!("INSERT INTO w VALUES ({}, {fresh})", rng.random_range(20..22)),
+            24 if savepoints > 0 => "ROLLBACK TO s".to_string(),
             _ => {
                 savepoints += 1;
                 "SAVEPOINT s".to_string()

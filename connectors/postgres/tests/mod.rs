@@ -4,6 +4,7 @@
 mod in_doubt;
 mod owners;
 mod refused;
+mod resync;
 mod rows;
 mod support;
 mod types;

@@ -14,7 +14,7 @@ use zset::{Column, ColumnType, RowType};
 use super::support::{World, apply, batch, open};
 
 /// A type, values and their text in PostgreSQL; the last is NULL.
-fn cases() -> Vec<(ColumnType, ArrayRef, Vec<&'static str>)> {
+pub fn cases() -> Vec<(ColumnType, ArrayRef, Vec<&'static str>)> {
     use ColumnType as T;
     let nines = "9".repeat(38);
     let nines: &'static str = Box::leak(nines.into_boxed_str());

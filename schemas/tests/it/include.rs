@@ -97,6 +97,16 @@ fn an_upsert_takes_its_key_from_the_record_and_the_rest_from_beside_it() {
     assert!(rows(&changes)[0].starts_with(r#"{"k":"eyJpZCI6NX0=","id":5,"p":0,"o":1,"v":"a""#), "{:?}", rows(&changes));
 }
 
+#[test]
+fn a_row_has_the_topic_of_its_record() {
+    let include = [(4, Include::Topic)];
+    let mut decoder = decoder(Append, &[], &[], &include).unwrap();
+    let of = |topic, value: &'static str| RawRecord { topic, ..RawRecord::new(None, Some(value.as_bytes())) };
+    let decoded = decoder.decode(&[of("a", r#"{"id":1,"v":"no"}"#), of("shop.ä", r#"{"id":2}"#)]);
+    let rows = rows(&decoded.changes);
+    assert!(rows[0].contains(r#""v":"a""#) && rows[1].contains(r#""v":"shop.ä""#), "{rows:?}");
+}
+
 /// Debezium's placeholder keeps the value of the right column, though the decoder counts the columns otherwise.
 #[test]
 fn a_kept_value_is_that_of_its_column() {

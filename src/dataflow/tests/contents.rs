@@ -18,6 +18,7 @@ pub fn source(key: &[usize]) -> TableDef {
     let source = SourceDef {
         connector: "log".into(),
         topic: "t".into(),
+        more_topics: Vec::new(),
         dlq_topic: "t.dlq".into(),
         envelope: Envelope::Debezium,
         start: StartAt::Earliest,

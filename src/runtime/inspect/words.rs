@@ -76,8 +76,10 @@ pub fn describe(record: &EpochRecord, names: &Names) -> String {
 }
 
 fn range_text(range: &InputRange, names: &Names) -> String {
+    // Of a source of several topics the numbers alone say nothing.
+    let topic = if range.partition.place() > 0 { format!("{} ", range.topic) } else { String::new() };
     let mut text = format!(
-        "{}[{}] {}..{} ({}",
+        "{}[{topic}{}] {}..{} ({}",
         names.table(range.table),
         range.partition,
         range.range.start,
@@ -96,6 +98,9 @@ fn change_text(change: &CatalogChange, names: &Names) -> String {
         CatalogChange::CreateTable { sql, .. }
         | CatalogChange::AlterTable { sql, .. }
         | CatalogChange::CreateSink { sql, .. } => plan::without_passwords(sql),
+        CatalogChange::AddTopics { id, topics } => {
+            format!("{} reads topics {} too", names.table(*id), topics.join(", "))
+        }
         CatalogChange::ResumeStreams { tables, .. } => {
             let names: Vec<String> = tables.iter().map(|table| names.table(*table)).collect();
             format!("RESUME {}", names.join(", "))

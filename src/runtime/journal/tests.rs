@@ -103,3 +103,58 @@ fn what_the_oldest_kept_checkpoint_has_is_deleted() {
     journal.prune(Epoch(6));
     assert_eq!(firsts(&journal), [5], "the last one may be written to");
 }
+
+#[test]
+fn what_could_not_be_written_is_written_again_from_the_next_checkpoint_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let in_the_way = dir.path().join("journal");
+    fs::write(&in_the_way, "").unwrap();
+    let mut journal = open(&dir, 1);
+    let records = [record(0, Some("a"))];
+    journal.note_records(Epoch(1), T, &records);
+    fs::remove_file(&in_the_way).unwrap();
+    journal.note_records(Epoch(2), T, &records);
+    assert!(journal.files().is_empty(), "what is missing is not followed by more");
+    journal.rotate();
+    journal.note_records(Epoch(3), T, &records);
+    assert!(open(&dir, 2).records(&range_of(&records)).is_some());
+}
+
+#[test]
+fn nobody_else_reads_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(&dir, 1);
+    journal.note_records(Epoch(1), T, &[record(0, Some("a"))]);
+    assert_eq!(fs::metadata(&journal.files()[0].1).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn it_is_full_with_what_no_checkpoint_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(&dir, 1);
+    let note = |journal: &mut Journal, epoch| journal.note_records(Epoch(epoch), T, &[record(epoch as i64, None)]);
+    note(&mut journal, 1);
+    let one = journal.bytes();
+    journal.bytes_max = 2 * one;
+    assert!(one > 0 && !journal.is_full());
+    // A checkpoint of epoch 1 is begun, and fails.
+    journal.rotate();
+    note(&mut journal, 2);
+    assert!(journal.is_full());
+    // The next one, of epoch 2, is made while epoch 3 comes.
+    journal.rotate();
+    note(&mut journal, 3);
+    journal.covered();
+    assert!(!journal.is_full() && journal.bytes() == 3 * one);
+    note(&mut journal, 4);
+    assert!(journal.is_full());
+    let mut again = open(&dir, 2);
+    again.bytes_max = 2 * one;
+    again.begin(Epoch(2));
+    assert!(again.is_full() && again.bytes() == 4 * one);
+    again.begin(Epoch(3));
+    assert!(again.bytes() == 4 * one);
+    again.prune(Epoch(2));
+    assert_eq!(again.bytes(), 2 * one);
+}

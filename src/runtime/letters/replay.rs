@@ -64,6 +64,7 @@ impl Engine {
         let of = self.letters_of(&self.tables[&id]);
         // Letters of others are passed over too, so that the next ones are reached.
         if more || records.iter().any(|record| Letter::of(record.clone(), of).is_some()) {
+            self.note_letters(id, &records)?;
             let (mut staged, counted) = self.stage_letters(id, force, (records, more), self.now(), None)?;
             counts = counted;
             self.stage_sinks(&mut staged);
@@ -109,7 +110,7 @@ impl Engine {
     }
 
     /// A table's dead-letter topic.
-    pub(super) fn dead_letter_feed(&self, id: TableId) -> Result<Feed, EngineError> {
+    pub(crate) fn dead_letter_feed(&self, id: TableId) -> Result<Feed, EngineError> {
         let table = &self.tables[&id];
         let source = table.source_def().filter(|source| !source.is_own()).ok_or_else(|| StatementError {
             sqlstate: "42809",
@@ -205,7 +206,12 @@ impl Engine {
         let feed = self.dead_letter_feed(*id).map_err(EngineError::in_recovery)?;
         let (mut inputs, mut read) = (Inputs::default(), Vec::new());
         for range in ranges {
-            read.extend(inputs.read(&feed, range, &self.shared)?);
+            let letters = match inputs.read(&feed, range, &self.shared) {
+                Ok(letters) => letters,
+                Err(error @ EngineError::Recovery(_)) => self.journaled(range).ok_or(error)?,
+                Err(error) => return Err(error),
+            };
+            read.extend(letters);
         }
         let outcomes = record.tables.iter().map(|outcome| (outcome.table, outcome.outcome.clone())).collect();
         let (mut staged, _) = self.stage_letters(*id, *force, (read, *more), record.timestamp, Some(&outcomes))?;

@@ -32,9 +32,15 @@ impl Position {
 }
 
 impl Engine {
-    /// Commits a mended source, and reads it from its new positions.
-    pub(super) fn commit_mended(&mut self, mended: Mended, change: Change) -> Result<(), EngineError> {
+    /// Commits a mended source, of which nothing is missing that was there at a time, and reads it from its new positions.
+    pub(super) fn commit_mended(
+        &mut self,
+        mended: Mended,
+        change: Change,
+        seen: TimestampMs,
+    ) -> Result<(), EngineError> {
         let id = mended.table;
+        let partitions: Vec<Partition> = mended.positions.iter().map(|position| position.partition).collect();
         let mut staged = Staged::at(self.now());
         let delta = match &change.contents {
             Some(contents) => self.tables[&id].contents.difference(contents)?,
@@ -52,9 +58,11 @@ impl Engine {
         self.tell_mended(&staged);
         self.commit(staged, None)?;
         self.parts.faults.reach("reconcile-committed")?;
+        // The reader asks it when it begins.
+        self.ends.all(id, partitions.into_iter(), seen);
         self.mended(id)?;
         // A replay of this epoch needs the journal, or the topic as it is now.
-        self.start_checkpoint()
+        self.checkpoint_soon()
     }
 
     /// Reads a source that was mended.

@@ -52,15 +52,38 @@ fn ways_out(name: &str) -> String {
 }
 
 impl Engine {
-    /// What a source's topic loses by itself; nothing, if that cannot be known.
-    pub(crate) fn keeping_of(&self, id: TableId, feed: &Feed) -> Option<Keeping> {
-        if let Some(known) = self.keepings.get(&id) {
-            return *known;
+    /// What a source's topic loses by itself. A failure is not remembered: it is asked again.
+    pub(crate) fn keeping_of(&self, id: TableId, feed: &Feed) -> Result<Option<Keeping>, LogError> {
+        match self.keepings.get(&id) {
+            Some(known) => Ok(*known),
+            None => feed.keeping(),
         }
-        feed.transport.keeping(&feed.topic).unwrap_or_else(|error| {
-            tracing::debug!("cannot see what topic {} keeps: {error}", feed.topic);
-            None
-        })
+    }
+
+    /// The same for a source that is to be read. Of one of which nobody knows it, what is read goes into the journal.
+    pub(crate) fn learn_keeping(&mut self, id: TableId, feed: &Feed) -> Option<Keeping> {
+        match self.keeping_of(id, feed) {
+            Ok(keeping) => {
+                self.keepings.insert(id, keeping);
+                self.unknown_keepings.remove(&id);
+                keeping
+            }
+            Err(error) => {
+                if self.unknown_keepings.insert(id) {
+                    tracing::warn!(
+                        "cannot see what {} keeps: {error}; what is read of it goes into the journal, and deletes that it \
+                         compacts away are not noticed; give the right to describe the topic and its settings, and start again",
+                        feed.words()
+                    );
+                }
+                None
+            }
+        }
+    }
+
+    /// Whether a source's topic may lose what was read of it.
+    pub(crate) fn may_lose(&self, id: TableId) -> bool {
+        self.keepings.get(&id).is_none_or(Option::is_some)
     }
 
     /// Deals with the sources that are lost at the start.
@@ -105,8 +128,9 @@ impl Engine {
             && !recently
         {
             tracing::warn!("a source is read again from where it was: {error}");
+            self.start_source(id)?;
             self.retried.insert(id, now);
-            return self.start_source(id);
+            return Ok(());
         }
         self.mend_lost(id, self.believe(id, trouble))
     }
@@ -128,6 +152,10 @@ impl Engine {
     }
 
     fn mend_lost(&mut self, id: TableId, lost: Lost) -> Result<(), EngineError> {
+        // Its halt is for the user to end, who has it looked at then.
+        if self.halts.contains_key(&id) {
+            return Ok(());
+        }
         match lost.verdict {
             Verdict::Fine => Ok(()),
             Verdict::Reconcile(_) => self.reconcile(id, &lost.what),
@@ -138,20 +166,26 @@ impl Engine {
         }
     }
 
-    /// Reads a source on if its topic is what was read of it, also if it was not when it was last looked at.
+    /// Reads a source on if its topic is what was read of it, whatever it was when it was last looked at.
     pub(crate) fn look_again(&mut self, id: TableId) -> Result<(), EngineError> {
-        if !self.lost.contains_key(&id) {
-            return self.start_source(id);
-        }
-        match self.check_source(id)? {
-            Some(lost) => self.mend_lost(id, lost),
-            None => {
-                self.lost.remove(&id);
-                if let Some(table) = self.tables.get(&id) {
+        self.retried.remove(&id);
+        match self.check_source(id) {
+            Ok(Some(lost)) => self.mend_lost(id, lost),
+            Ok(None) => {
+                if self.lost.remove(&id).is_some()
+                    && let Some(table) = self.tables.get(&id)
+                {
                     self.shared.metrics.halted(&table.def.name, false);
                 }
                 self.start_source(id)
             }
+            Err(EngineError::Log(reason)) => {
+                tracing::warn!("a source that is to be read again waits to be looked at: {reason}");
+                let again = self.instant() + AGAIN;
+                self.doubts.insert(id, Doubt { trouble: Trouble::Log(LogError::Retriable(reason)), again });
+                Ok(())
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use api::Record;
 use plan::{InputRange, TableId};
 
-use crate::Engine;
 use crate::group::Input;
 use crate::stage::Staged;
+use crate::{Engine, EngineError};
 
 /// How often it is noted how far the sources are.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
@@ -17,8 +17,7 @@ impl Engine {
     pub(crate) fn note_input(&mut self, staged: &Staged, input: &Input) {
         let epoch = self.chain.epoch.next();
         for range in &staged.inputs {
-            // A topic of which it is known what it loses is one of others, in a cluster.
-            if self.keepings.get(&range.table).is_none_or(Option::is_none) {
+            if !self.may_lose(range.table) {
                 continue;
             }
             let Some(records) = input.get(&range.table) else { continue };
@@ -27,6 +26,17 @@ impl Engine {
             let count = records[from..].iter().take_while(|record| of_range(record)).count();
             self.journal.note_records(epoch, range.table, &records[from..from + count]);
         }
+        self.shared.metrics.journal(self.journal.bytes());
+    }
+
+    /// Notes the letters that the next epoch replays, if their topic may lose them.
+    pub(crate) fn note_letters(&mut self, id: TableId, letters: &[Record]) -> Result<(), EngineError> {
+        let feed = self.dead_letter_feed(id)?;
+        if !matches!(feed.keeping(), Ok(None)) {
+            self.journal.note_records(self.chain.epoch.next(), id, letters);
+            self.shared.metrics.journal(self.journal.bytes());
+        }
+        Ok(())
     }
 
     /// The records of a range whose topic does not have them any more as they were.
@@ -59,6 +69,7 @@ impl Engine {
         self.doubts.remove(&id);
         self.retried.remove(&id);
         self.keepings.remove(&id);
+        self.unknown_keepings.remove(&id);
         self.ends.forget(id);
     }
 }

@@ -6,6 +6,7 @@ use zset::Partition;
 
 use super::apply::Change;
 use super::whole::Failed;
+use crate::feed::Feed;
 use crate::{Engine, EngineError};
 
 impl Engine {
@@ -32,21 +33,27 @@ impl Engine {
             Err(Failed::Topic(why)) => return Ok(Err(why)),
             Err(Failed::Engine(error)) => return Err(error),
         };
-        let partitions: Vec<Partition> = whole.positions.iter().map(|position| position.partition).collect();
-        let mended =
-            Mended { table: id, way, reason: reason.to_string(), positions: self.no_less(id, whole.positions) };
+        let positions = self.no_less(id, whole.positions)?;
+        let mended = Mended { table: id, way, reason: reason.to_string(), positions };
         let change = Change { contents: Some(whole.table.contents), dead: whole.dead };
-        self.commit_mended(mended, change)?;
-        self.ends.all(id, partitions.into_iter(), whole.began);
+        self.commit_mended(mended, change, whole.began)?;
         Ok(Ok(()))
     }
 
-    /// Of a partition that is not there any more, as of a file that is gone, the position stays.
-    fn no_less(&self, id: TableId, mut positions: Vec<MendedPosition>) -> Vec<MendedPosition> {
+    /// The position of a file that is gone stays: it was read as far as it was. A partition of a topic is not gone by itself.
+    pub(super) fn no_less(
+        &self,
+        id: TableId,
+        mut positions: Vec<MendedPosition>,
+    ) -> Result<Vec<MendedPosition>, EngineError> {
+        let Some(source) = self.tables[&id].source_def() else { return Ok(positions) };
+        if !Feed::of(&self.parts, source)?.transport.partitions_go() {
+            return Ok(positions);
+        }
         let there: Vec<Partition> = positions.iter().map(|position| position.partition).collect();
         let gone = self.positions_of(id).filter(|(partition, _)| !there.contains(partition));
         positions.extend(gone.map(|(partition, position)| position.mended(partition)));
         positions.sort_by_key(|position| position.partition);
-        positions
+        Ok(positions)
     }
 }

@@ -22,7 +22,8 @@ impl Engine {
         let feed = Feed::of(&self.parts, source).map_err(EngineError::of_statement)?;
         let partitions = feed.partitions().map_err(EngineError::of_statement)?;
         if partitions.is_empty() {
-            let message = format!("topic \"{}\" does not exist in {}", feed.topic, feed.transport.name());
+            let verb = if feed.topics().count() > 1 { "do" } else { "does" };
+            let message = format!("{} {verb} not exist in {}", feed.words(), feed.transport.name());
             return refuse("42704", message, "make the topic first, or bring it back");
         }
         let earliest = mend.from == Some(ReadFrom::Start(StartAt::Earliest));
@@ -40,10 +41,13 @@ impl Engine {
                 }
             };
         }
-        let positions = match &mend.from {
+        let mut positions = match &mend.from {
             Some(from) => self.starts_at(&feed, &partitions, from)?,
             None => self.accepted(id, &def.name, &feed, &partitions)?,
         };
+        if mend.way != Mending::Restarted {
+            positions = self.no_less(id, positions)?;
+        }
         self.sources.remove(&id);
         let mut change = Change::default();
         if mend.way == Mending::Restarted {
@@ -52,8 +56,7 @@ impl Engine {
         }
         let mended = Mended { table: id, way: mend.way, reason: mend.sql.clone(), positions };
         let now = self.clock();
-        self.commit_mended(mended, change)?;
-        self.ends.all(id, partitions.into_iter(), now);
+        self.commit_mended(mended, change, now)?;
         Ok(Vec::new())
     }
 
@@ -74,11 +77,11 @@ impl Engine {
     ) -> Result<Vec<MendedPosition>, EngineError> {
         if let ReadFrom::Offsets(offsets) = from {
             if let Some(partition) = offsets.keys().find(|partition| !partitions.contains(partition)) {
-                let message = format!("topic \"{}\" has no partition {partition}", feed.topic);
+                let message = format!("topic \"{}\" has no partition {partition}", feed.at(*partition).topic);
                 return refuse("22023", message, "SHOW SOURCES lists the partitions");
             }
             if let Some(partition) = partitions.iter().find(|partition| !offsets.contains_key(partition)) {
-                let message = format!("there is no offset for partition {partition} of topic \"{}\"", feed.topic);
+                let message = format!("there is no offset for {}", feed.transport.place(&feed.at(*partition)));
                 return refuse("22023", message, "give one for every partition: '0:1200,1:1180'");
             }
         }

@@ -64,6 +64,7 @@ mod tests {
         let source = SourceDef {
             connector: "kafka".into(),
             topic: "x".into(),
+            more_topics: Vec::new(),
             dlq_topic: "t.dlq".into(),
             envelope,
             start: StartAt::Earliest,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use api::{LogError, Record};
+use api::{Keeping, LogError, Record};
 use plan::{InputRange, MendedPosition, TableId};
 use zset::{Offset, Partition, TimestampMs};
 
@@ -68,7 +68,10 @@ impl Engine {
         let table = &self.tables[&id];
         let source = table.source_def().expect("a source table");
         let feed = Feed::of(&self.parts, source)?;
-        let keeping = self.keeping_of(id, &feed).filter(|keeping| keeping.compacted_after_ms.is_some());
+        // Of a topic of which nobody knows what it keeps, two readings are to be the same.
+        let unknown = Keeping { compacted_after_ms: Some(0), ..Keeping::default() };
+        let keeping = self.keeping_of(id, &feed).unwrap_or(Some(unknown));
+        let keeping = keeping.filter(|keeping| keeping.compacted_after_ms.is_some());
         let began = (self.parts.clock)();
         let ends = match ends {
             Some(ends) => ends.clone(),
@@ -85,7 +88,7 @@ impl Engine {
             let pass = match self.pass(id, &feed, &ends, &mut |records| at_work.advance(records)) {
                 Err(Failed::Topic(why)) if before.is_none() => {
                     // What it began with may have gone while it was read.
-                    tracing::warn!(table = %table.def.name, "reading topic {} whole begins anew: {why}", feed.topic);
+                    tracing::warn!(table = %table.def.name, "reading {} whole begins anew: {why}", feed.words());
                     self.pass(id, &feed, &ends, &mut |records| at_work.advance(records))?
                 }
                 pass => pass?,
@@ -103,9 +106,9 @@ impl Engine {
             before = Some(pass);
         }
         Err(Failed::Topic(format!(
-            "topic \"{}\" was read {PASSES_MAX} times, and was compacted each time before its end was reached; give it a larger \
+            "{} was read {PASSES_MAX} times, and was compacted each time before its end was reached; give it a larger \
              delete.retention.ms",
-            feed.topic
+            feed.words()
         )))
     }
 

@@ -9,10 +9,15 @@
 //! again, is applied to a target that is ahead of the checkpoint, and the last state of each key is the same. (A net change
 //! would not do: a key that was changed and changed back would be missing, while the target may be in between.)
 //!
+//! Past its bound it keeps no rows any more, and the target is compared with the table later: `resync`.
+//!
 //! Both generations are in every checkpoint. Only committed epochs are gathered, so nothing else reaches the target.
 
+mod bound;
 mod decide;
+mod resync;
 mod rows;
+mod turn;
 mod worker;
 
 use std::sync::Arc;
@@ -20,10 +25,12 @@ use std::sync::Arc;
 use api::TargetError;
 use plan::{Options, SinkDef, SinkId};
 use serde::{Deserialize, Serialize};
-use state::{Arrangement, ArrangementId, Law, Snapshot};
+use state::{Arrangement, ArrangementId, Law, Snapshot, StateError};
 use zset::{Delta, Epoch, RowType};
 
+use bound::Waiting;
 pub(crate) use decide::{Decision, Mine, decide};
+use resync::{Resync, Whole};
 pub(crate) use rows::KeyedChanges;
 use rows::KeyedRows;
 use worker::{Job, Worker};
@@ -36,7 +43,7 @@ const OUTBOX_NODE: u32 = u32::MAX - 2;
 const ROWS_MAX: u64 = 10_000_000;
 
 /// Keys that may wait: option `outbox_rows_max`, which planning has checked.
-pub(crate) fn rows_max(options: &Options) -> u64 {
+fn rows_max(options: &Options) -> u64 {
     options.get("outbox_rows_max").and_then(|text| text.parse().ok()).unwrap_or(ROWS_MAX)
 }
 
@@ -49,6 +56,7 @@ pub(crate) struct Outbox {
     /// The last epoch that the target is known to have.
     confirmed: Option<Epoch>,
     rows_max: u64,
+    resync: Option<Resync>,
     /// Why the target did not take what is in flight.
     trouble: Option<TargetError>,
     /// What the statement that made the sink has opened.
@@ -75,6 +83,9 @@ pub(crate) struct OutboxState {
     confirmed: Option<Epoch>,
     gathering: GenerationState,
     in_flight: Option<(Epoch, GenerationState)>,
+    /// The target is to be compared with the table: what gathers, or is in flight, are keys that are gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    resync: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +119,7 @@ impl Outbox {
             in_flight: None,
             confirmed: None,
             rows_max: rows_max(&def.options),
+            resync: None,
             trouble: None,
             opened: None,
             worker: None,
@@ -131,7 +143,12 @@ impl Outbox {
             mark: *mark,
             sent: false,
         });
-        Self { gathering, in_flight, confirmed: state.confirmed, ..Self::new(def, columns) }
+        let marked = match in_flight {
+            Some(_) => Resync::Comparing,
+            None => Resync::Marked { asked: false },
+        };
+        let resync = state.resync.then_some(marked);
+        Self { gathering, in_flight, resync, confirmed: state.confirmed, ..Self::new(def, columns) }
     }
 
     /// What a consolidated delta does to the keys. Nothing is gathered yet.
@@ -141,6 +158,9 @@ impl Outbox {
 
     /// Gathers the changes of a committed epoch.
     pub fn gather(&mut self, changes: &KeyedChanges) {
+        if self.gather_marked(changes) {
+            return;
+        }
         let arrangement = &mut self.gathering.arrangement;
         let new = match arrangement.committed().probe(&changes.keys) {
             Ok(found) => (0..changes.keys.len()).filter(|probe| found.is_absent(*probe)).count(),
@@ -167,18 +187,22 @@ impl Outbox {
 
     /// Gives the thread its next job, if it is free and there is one. `committed` is the last committed epoch, up to which
     /// everything is gathered.
-    pub fn turn(&mut self, committed: Epoch) {
-        let Some(worker) = &self.worker else { return };
+    pub fn turn(&mut self, committed: Epoch) -> Result<(), StateError> {
+        if self.resync.is_some() {
+            return self.turn_resync();
+        }
+        let slot = self.free_slot();
+        let Some(worker) = &self.worker else { return Ok(()) };
         if self.in_flight.is_none() && self.gathering.keys > 0 {
-            let slot = 1 - self.gathering.arrangement.id().slot;
             let generation = std::mem::replace(&mut self.gathering, Generation::new(self.sink, slot));
             self.in_flight = Some(InFlight { generation, mark: committed, sent: false });
         }
         if let Some(in_flight) = self.in_flight.as_mut().filter(|in_flight| !in_flight.sent) {
             in_flight.sent = true;
             let snapshot = in_flight.generation.arrangement.committed();
-            worker.send(Job { snapshot, mark: in_flight.mark, confirmed: self.confirmed });
+            worker.send(Job::Changes { snapshot, mark: in_flight.mark, confirmed: self.confirmed });
         }
+        Ok(())
     }
 
     /// Whether the thread of the target has ended by a bug: nobody takes what is in flight.
@@ -186,10 +210,13 @@ impl Outbox {
         self.worker.as_ref().is_some_and(Worker::has_ended)
     }
 
-    /// The target has all epochs up to a mark: what was in flight is dropped.
+    /// The target has all epochs up to a mark: what was in flight is dropped. Of what was given up since, nothing is known.
     pub fn confirm(&mut self, mark: Epoch) {
-        assert_eq!(self.in_flight.as_ref().map(|in_flight| in_flight.mark), Some(mark), "what was sent is confirmed");
+        if self.in_flight.as_ref().map(|in_flight| in_flight.mark) != Some(mark) {
+            return;
+        }
         self.in_flight = None;
+        self.resync = None;
         self.confirmed = Some(mark);
         self.trouble = None;
     }
@@ -198,6 +225,10 @@ impl Outbox {
     pub fn refuse(&mut self, error: TargetError) -> bool {
         let news = self.trouble.as_ref() != Some(&error);
         self.trouble = Some(error);
+        // What is compared is compared at a newer epoch the next time.
+        if let (Some(Resync::Comparing), Some(in_flight)) = (self.resync, &mut self.in_flight) {
+            in_flight.sent = false;
+        }
         news
     }
 
@@ -211,21 +242,28 @@ impl Outbox {
         self.gathering.keys + self.in_flight.as_ref().map_or(0, |in_flight| in_flight.generation.keys)
     }
 
-    /// The most keys that may wait.
-    pub fn rows_max(&self) -> u64 {
-        self.rows_max
+    /// What its bound is held against.
+    pub fn waiting(&self) -> Waiting {
+        let marked = matches!(self.resync, Some(Resync::Marked { .. }));
+        let keys = if self.resync == Some(Resync::Comparing) { self.gathering.keys } else { self.pending() };
+        Waiting { resynchronises: marked, keys, rows_max: self.rows_max, gone_max: self.rows_max.max(ROWS_MAX) }
+    }
+
+    /// The same for a table of so many rows: all of them wait while the target is to be compared.
+    pub fn pending_of(&self, rows: i64) -> u64 {
+        self.pending() + if self.resync.is_some() { rows.max(1) as u64 } else { 0 }
     }
 
     /// The epoch up to which the target has everything; `None`: it has nothing yet.
     pub fn frontier(&self, committed: Epoch) -> Option<Epoch> {
-        if self.pending() == 0 { Some(committed) } else { self.confirmed }
+        if self.pending() == 0 && self.resync.is_none() { Some(committed) } else { self.confirmed }
     }
 
     /// Drops all that waits, and ends the thread.
     pub fn close(&mut self) {
-        let slot = 1 - self.gathering.arrangement.id().slot;
-        self.gathering = Generation::new(self.sink, slot);
+        self.gathering = Generation::new(self.sink, self.free_slot());
         self.in_flight = None;
+        self.resync = None;
         self.trouble = None;
         self.worker = None;
     }
@@ -236,6 +274,7 @@ impl Outbox {
             confirmed: self.confirmed,
             gathering: self.gathering.state(),
             in_flight: self.in_flight.as_ref().map(|in_flight| (in_flight.mark, in_flight.generation.state())),
+            resync: self.resync.is_some(),
         }
     }
 

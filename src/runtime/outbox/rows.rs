@@ -8,6 +8,8 @@ use arrow::array::RecordBatch;
 use state::{Entries, Snapshot, StateError};
 use zset::{Delta, RowBytes, RowCodec, RowType};
 
+use super::Whole;
+
 /// Rows given to the target at once.
 const CHUNK_ROWS: usize = 8192;
 
@@ -63,6 +65,15 @@ impl KeyedRows {
         let chunks =
             pass(false).chain(pass(true)).map(move |chunk: Result<TargetRows, StateError>| chunk.map_err(unreadable));
         chunks.filter(|chunk| !chunk.as_ref().is_ok_and(|rows| rows.deletes.num_rows() + rows.upserts.num_rows() == 0))
+    }
+
+    /// All rows of a table, in chunks.
+    pub fn all(&self, whole: &Whole) -> impl Iterator<Item = Result<TargetRows, TargetError>> {
+        let unreadable = |error: StateError| TargetError::Retriable(format!("cannot read the table: {error}"));
+        whole.reader.read(&whole.snapshot).map(move |delta| {
+            let delta = delta.map_err(unreadable)?;
+            Ok(TargetRows { deletes: self.key_codec.decode_batch([]), upserts: delta.batch().clone() })
+        })
     }
 
     fn chunk(&self, entries: &Entries, there: bool) -> Result<TargetRows, StateError> {

@@ -12,7 +12,7 @@ use plan::SinkId;
 use state::Snapshot;
 use zset::Epoch;
 
-use super::{Decision, KeyedRows, Mine, decide};
+use super::{Decision, KeyedRows, Mine, Whole, decide};
 use crate::run::Event;
 use crate::scheduler::{Scheduler, Steps, Task};
 
@@ -22,11 +22,15 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(5);
 /// The pause after a target refused: somebody has to mend it.
 const PAUSE_REFUSED: Duration = Duration::from_secs(15);
 
-/// What is to be applied: the newest state of every key that changed behind `confirmed`, up to `mark`.
-pub(crate) struct Job {
-    pub snapshot: Snapshot,
-    pub mark: Epoch,
-    pub confirmed: Option<Epoch>,
+/// What is to be done. A job takes the place of the one that is in hand.
+pub(crate) enum Job {
+    /// Open the target.
+    Reach,
+    /// Apply the newest state of every key that changed behind `confirmed`, up to `mark`.
+    Changes { snapshot: Snapshot, mark: Epoch, confirmed: Option<Epoch> },
+    /// Compare it with all rows of the table at `mark`, and take away the keys that are gone. Tried once: the next time it is
+    /// another epoch.
+    Whole { gone: Snapshot, whole: Whole, mark: Epoch, confirmed: Option<Epoch> },
 }
 
 /// What became of it.
@@ -34,6 +38,8 @@ pub(crate) struct Job {
 pub(crate) enum Report {
     /// The target has everything up to this epoch.
     Confirmed(Epoch),
+    /// It can be reached.
+    Reached,
     /// Not yet; it is tried again.
     Failed(TargetError),
 }
@@ -66,14 +72,10 @@ struct AtTarget {
     rows: Arc<KeyedRows>,
     opened: Option<Opened>,
     jobs: Receiver<Job>,
-    in_hand: Option<InHand>,
+    /// What the target has not taken yet.
+    in_hand: Option<Job>,
     /// The newest mark that was tried, whatever became of it.
     tried: Option<Epoch>,
-}
-
-/// A job that the target has not taken yet.
-struct InHand {
-    job: Job,
     /// How long it waits after the next failure.
     pause: Duration,
     /// When it is tried next.
@@ -86,12 +88,14 @@ impl Worker {
         let (jobs, receiver) = channel();
         let name = format!("sink-{}", start.mine.sink);
         let scheduler = Arc::clone(&start.scheduler);
-        let task = scheduler
-            .begin(&name, Box::new(AtTarget { start, rows, opened, jobs: receiver, in_hand: None, tried: None }))?;
+        let at = scheduler.now();
+        let (in_hand, tried, pause) = (None, None, PAUSE_FIRST);
+        let work = AtTarget { start, rows, opened, jobs: receiver, in_hand, tried, pause, at };
+        let task = scheduler.begin(&name, Box::new(work))?;
         Ok(Self { jobs, task })
     }
 
-    /// Gives it a job. It must have none.
+    /// Gives it a job.
     pub fn send(&self, job: Job) {
         // Work that has ended is found by the loop.
         let _ = self.jobs.send(job);
@@ -106,12 +110,9 @@ impl Worker {
 impl Steps for AtTarget {
     fn step(&mut self, wait: Duration) -> bool {
         let now = self.start.scheduler.now();
-        let wait = self.in_hand.as_ref().map_or(wait, |in_hand| in_hand.at.saturating_duration_since(now).min(wait));
+        let wait = self.in_hand.as_ref().map_or(wait, |_| self.at.saturating_duration_since(now).min(wait));
         match self.jobs.recv_timeout(wait) {
-            Ok(job) => {
-                assert!(self.in_hand.is_none(), "one job at a time");
-                self.in_hand = Some(InHand { job, pause: PAUSE_FIRST, at: now });
-            }
+            Ok(job) => self.in_hand = Some(job),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return false,
         }
@@ -123,20 +124,30 @@ impl Steps for AtTarget {
 impl AtTarget {
     /// Tries what is in hand, if it is time.
     fn try_job(&mut self) {
-        let due = |in_hand: &mut InHand| in_hand.at <= self.start.scheduler.now();
-        let Some(mut in_hand) = self.in_hand.take_if(due) else { return };
-        match self.apply(&in_hand.job) {
-            Ok(()) => self.report(Report::Confirmed(in_hand.job.mark)),
+        if self.at > self.start.scheduler.now() {
+            return;
+        }
+        let Some(job) = self.in_hand.take() else { return };
+        match self.work(&job) {
+            Ok(report) => {
+                // That it can be reached does not mean that it takes anything.
+                if matches!(report, Report::Confirmed(_)) {
+                    self.pause = PAUSE_FIRST;
+                }
+                self.report(report);
+            }
             Err(error) => {
                 self.opened = None;
                 let wait = match error {
-                    TargetError::Retriable(_) => in_hand.pause,
+                    TargetError::Retriable(_) => self.pause,
                     TargetError::Refused(_) => PAUSE_REFUSED,
                 };
                 self.report(Report::Failed(error));
-                in_hand.at = self.start.scheduler.now() + wait;
-                in_hand.pause = (in_hand.pause * 2).min(PAUSE_LONGEST);
-                self.in_hand = Some(in_hand);
+                self.at = self.start.scheduler.now() + wait;
+                self.pause = (self.pause * 2).min(PAUSE_LONGEST);
+                if !matches!(job, Job::Whole { .. }) {
+                    self.in_hand = Some(job);
+                }
             }
         }
     }
@@ -146,25 +157,38 @@ impl AtTarget {
         let _ = self.start.events.send(Event::Target { sink: self.start.id, report });
     }
 
-    fn apply(&mut self, job: &Job) -> Result<(), TargetError> {
-        let mine = &self.start.mine;
-        if self.opened.is_none() {
+    fn work(&mut self, job: &Job) -> Result<Report, TargetError> {
+        // What was open may have gone meanwhile, without anybody being told.
+        if self.opened.is_none() || matches!(job, Job::Reach) {
+            self.opened = None;
             let mut target = self.start.connectors.target(&self.start.spec)?;
             let progress = target.open()?;
             self.opened = Some(Opened { target, progress });
         }
+        let (mark, confirmed) = match job {
+            Job::Reach => return Ok(Report::Reached),
+            Job::Changes { mark, confirmed, .. } | Job::Whole { mark, confirmed, .. } => (*mark, *confirmed),
+        };
         let Some(opened) = &mut self.opened else { unreachable!("it was opened") };
-        match decide(mine, opened.progress.as_ref(), (job.confirmed, self.tried), job.mark) {
-            Decision::Skip => Ok(()),
-            Decision::Refuse(why) => Err(TargetError::Refused(why)),
+        let (mine, rows) = (&self.start.mine, &self.rows);
+        match decide(mine, opened.progress.as_ref(), (confirmed, self.tried), mark) {
+            Decision::Skip => {}
+            Decision::Refuse(why) => return Err(TargetError::Refused(why)),
             Decision::Apply => {
-                self.tried = self.tried.max(Some(job.mark));
+                self.tried = self.tried.max(Some(mark));
                 let after =
-                    Progress { incarnation: mine.incarnation.clone(), generation: mine.generation, epoch: job.mark };
-                opened.target.apply(&mut self.rows.read(&job.snapshot), opened.progress.as_ref(), &after)?;
+                    Progress { incarnation: mine.incarnation.clone(), generation: mine.generation, epoch: mark };
+                let (target, before) = (&mut opened.target, opened.progress.as_ref());
+                match job {
+                    Job::Whole { gone, whole, .. } => {
+                        target.resynchronise(&mut rows.read(gone).chain(rows.all(whole)), before, &after)?;
+                    }
+                    Job::Changes { snapshot, .. } => target.apply(&mut rows.read(snapshot), before, &after)?,
+                    Job::Reach => {}
+                }
                 opened.progress = Some(after);
-                Ok(())
             }
         }
+        Ok(Report::Confirmed(mark))
     }
 }

@@ -35,16 +35,40 @@ pub(crate) fn check(
     arbiters: &[String],
 ) -> Result<Net, WriteError> {
     let checked = if def.key.is_empty() { keyless(gone, &come) } else { keyed(gone, &come) };
-    match (checked, violated) {
-        (Err(Broken::Conflict), _) => Err(WriteError::Conflict),
+    let key = match &checked {
+        Err(Broken::Conflict) => return Err(WriteError::Conflict),
+        Err(Broken::Key(row)) => Some(*row),
+        Ok(_) => None,
+    };
+    match taken(def, &come, key, violated, arbiters) {
+        Some(refused) => Err(refused),
+        None => checked.map_err(|_| WriteError::Conflict),
+    }
+}
+
+/// What is told of rows that come: the first whose key is there, and the first that breaks a UNIQUE constraint, and which.
+pub(crate) fn taken(
+    def: &TableDef,
+    come: &Looked,
+    key: Option<usize>,
+    violated: Option<(usize, usize)>,
+    arbiters: &[String],
+) -> Option<WriteError> {
+    if key.is_none() && violated.is_none() {
+        return None;
+    }
+    let of_key = format!("{}_pkey", def.name);
+    let asked = |constraint: &String| arbiters.contains(constraint);
+    match (key, violated.map(|(row, at)| (row, &def.uniques()[at]))) {
         // What ON CONFLICT asked is asked again, whatever else the row that came first has.
-        (_, Some((_, at))) if arbiters.contains(&def.uniques()[at].name) => Err(WriteError::Conflict),
-        (Err(Broken::Key(_)), _) if arbiters.contains(&format!("{}_pkey", def.name)) => Err(WriteError::Conflict),
+        (_, Some((_, unique))) if asked(&unique.name) => Some(WriteError::Conflict),
+        (Some(_), _) if asked(&of_key) => Some(WriteError::Conflict),
         // Of one row the key is asked first.
-        (Err(Broken::Key(row)), Some((other, _))) if row <= other => Err(taken_key(def, &come, row, arbiters)),
-        (Err(Broken::Key(row)), None) => Err(taken_key(def, &come, row, arbiters)),
-        (_, Some((row, at))) => Err(taken_unique(def, &come, row, at, arbiters)),
-        (Ok(net), None) => Ok(net),
+        (Some(row), other) if other.is_none_or(|(other, _)| row <= other) => {
+            Some(duplicate(def, come, row, &of_key, &def.key))
+        }
+        (_, Some((row, unique))) => Some(duplicate(def, come, row, &unique.name, &unique.columns)),
+        (_, None) => None,
     }
 }
 
@@ -148,28 +172,8 @@ impl Builder {
     }
 }
 
-/// The error of a row that comes whose key is there already.
-pub(crate) fn taken_key(def: &TableDef, come: &Looked, row: usize, arbiters: &[String]) -> WriteError {
-    taken(def, come, row, &format!("{}_pkey", def.name), &def.key, arbiters)
-}
-
-/// The error of a row that comes whose values in the columns of a UNIQUE constraint, by its place, are there already.
-pub(crate) fn taken_unique(def: &TableDef, come: &Looked, row: usize, at: usize, arbiters: &[String]) -> WriteError {
-    let unique = &def.uniques()[at];
-    taken(def, come, row, &unique.name, &unique.columns, arbiters)
-}
-
-fn taken(
-    def: &TableDef,
-    come: &Looked,
-    row: usize,
-    constraint: &str,
-    columns: &[usize],
-    arbiters: &[String],
-) -> WriteError {
-    if arbiters.iter().any(|arbiter| arbiter == constraint) {
-        return WriteError::Conflict;
-    }
+/// The error of a row that comes whose values in the columns of a constraint are there already.
+fn duplicate(def: &TableDef, come: &Looked, row: usize, constraint: &str, columns: &[usize]) -> WriteError {
     EngineError::Statement(StatementError {
         sqlstate: "23505",
         message: format!("duplicate key value violates unique constraint \"{constraint}\""),

@@ -22,7 +22,7 @@ use zset::{Changes, Delta, Op, Partition};
 
 use crate::{EngineError, WriteError};
 use check::Net;
-pub(crate) use check::{check as check_rows, taken_key, taken_unique};
+pub(crate) use check::{check as check_rows, taken};
 pub(crate) use topic::{Retired, name_topic};
 
 /// What turns a table's rows into the records of its topic.
@@ -77,8 +77,8 @@ impl Own {
         changes: &RowChanges,
         at: &SinkEpoch,
     ) -> Result<Result<Checked, WriteError>, EngineError> {
-        if !same_columns(def, changes) {
-            // The table was altered meanwhile.
+        if !def.has_rows_of(&changes.evaluated_on) {
+            // It was altered meanwhile: constraints of single rows were judged when they were evaluated.
             return Ok(Err(WriteError::Conflict));
         }
         let (gone, come) = (contents.look(&changes.gone)?, contents.look(&changes.come)?);
@@ -116,17 +116,6 @@ impl Checked {
         assert!(applied.unresolved.is_empty() && applied.missing_retractions == 0, "checked rows apply whole");
         Ok(applied.delta)
     }
-}
-
-fn same_columns(def: &TableDef, changes: &RowChanges) -> bool {
-    let schema = def.columns.schema();
-    [&changes.gone, &changes.come].into_iter().all(|rows| {
-        let fields = rows.schema_ref().fields();
-        let same = |(a, b): (&Arc<arrow::datatypes::Field>, &Arc<arrow::datatypes::Field>)| {
-            a.name() == b.name() && a.data_type() == b.data_type()
-        };
-        fields.len() == schema.fields().len() && fields.iter().zip(schema.fields()).all(same)
-    })
 }
 
 /// Decodes the records of a statement, and compares what they say with what was meant.

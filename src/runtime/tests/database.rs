@@ -41,6 +41,8 @@ pub struct State {
     pub applied: Vec<(u64, usize, usize)>,
     /// Applies that were begun.
     pub tried: usize,
+    /// Times that it was compared with its table.
+    pub resynchronised: usize,
     /// Applies that have not ended.
     pub in_hand: usize,
     /// The `url` of the last target that was made.
@@ -149,6 +151,27 @@ impl Target for Table {
         before: Option<&Progress>,
         after: &Progress,
     ) -> Result<(), TargetError> {
+        self.take(rows, before, after, false)
+    }
+
+    fn resynchronise(
+        &mut self,
+        rows: &mut dyn Iterator<Item = Result<TargetRows, TargetError>>,
+        before: Option<&Progress>,
+        after: &Progress,
+    ) -> Result<(), TargetError> {
+        self.take(rows, before, after, true)
+    }
+}
+
+impl Table {
+    fn take(
+        &self,
+        rows: &mut dyn Iterator<Item = Result<TargetRows, TargetError>>,
+        before: Option<&Progress>,
+        after: &Progress,
+        different: bool,
+    ) -> Result<(), TargetError> {
         let (mut gone, mut come) = (Vec::new(), Vec::new());
         for rows in rows {
             let TargetRows { deletes, upserts } = rows?;
@@ -164,8 +187,15 @@ impl Target for Table {
             state.in_hand += 1;
         });
         self.database.wait("it may go on", |state| !state.hold);
+        if different {
+            let state = self.database.state();
+            come.retain(|(key, row)| state.rows.get(key) != Some(row));
+        }
         let result = self.commit(&gone, come, before, after);
-        self.database.set(|state| state.in_hand -= 1);
+        self.database.set(|state| {
+            state.in_hand -= 1;
+            state.resynchronised += usize::from(different && result.is_ok());
+        });
         result
     }
 }

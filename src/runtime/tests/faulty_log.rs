@@ -21,6 +21,8 @@ pub enum Fault {
     DieBefore,
     /// It happens, and nobody knows.
     DieAfter,
+    /// It happens, completed by who has taken over.
+    FencedAfter,
 }
 
 type Forge = Box<dyn Fn(&mut Record) + Send + Sync>;
@@ -48,6 +50,10 @@ pub struct Faults {
     pub instead: Mutex<BTreeMap<String, String>>,
     /// What topics lose by themselves.
     pub keeping: Mutex<BTreeMap<String, Keeping>>,
+    /// Nobody may see what topics lose.
+    pub undescribed: Mutex<bool>,
+    /// The reader that cannot be made, counted from the next one.
+    pub no_reader: Mutex<Option<u32>>,
     /// Records that were compacted away.
     pub vanished: Mutex<Option<Vanished>>,
     /// So many looks at the end of the epoch topic do not show its last record yet.
@@ -111,6 +117,9 @@ impl Transport for FaultyLog {
     }
 
     fn keeping(&self, topic: &str) -> Result<Option<Keeping>, LogError> {
+        if *self.faults.undescribed.lock().unwrap() {
+            return Err(LogError::Unusable(format!("no right to describe topic {topic}")));
+        }
         Ok(self.faults.keeping.lock().unwrap().get(topic).copied())
     }
 
@@ -119,6 +128,11 @@ impl Transport for FaultyLog {
     }
 
     fn reader(&self, properties: &BTreeMap<String, String>) -> Result<Box<dyn Reader>, LogError> {
+        let mut no_reader = self.faults.no_reader.lock().unwrap();
+        match no_reader.take() {
+            Some(1) => return Err(LogError::Retriable("there is no reader now".into())),
+            later => *no_reader = later.map(|count| count - 1),
+        }
         Ok(Box::new(FaultyReader { inner: self.inner.reader(properties)?, faults: Arc::clone(&self.faults) }))
     }
 }
@@ -253,6 +267,10 @@ impl Writer for FaultyWriter {
             Some(Fault::DieAfter) => {
                 self.inner.commit(first, &mut whole)?;
                 Err(CommitError::InDoubt("it died after".into()))
+            }
+            Some(Fault::FencedAfter) => {
+                self.inner.commit(first, &mut whole)?;
+                Err(CommitError::Fenced("another one has taken over".into()))
             }
         }
     }

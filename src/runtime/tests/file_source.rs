@@ -260,3 +260,24 @@ fn what_cannot_be_read_is_refused_before_there_is_a_table() {
     assert!(refused(format!("{folder}a.jsonl"), ", start = '2024-01-01'").contains("have no time"));
     assert!(running.show("TABLES").is_empty());
 }
+
+/// ACCEPT LOSS is about the file that was changed: one that is gone was read as far as it was.
+#[test]
+fn a_file_that_is_gone_is_not_forgotten_when_a_loss_is_accepted() {
+    let files = Files::new();
+    files.append("a.jsonl", &format!("{}{}", line(1, 1), line(2, 2)));
+    files.append("b.jsonl", &line(3, 30));
+    let running = files.world.start();
+    files.create(&running, "TABLE", "");
+    until(&running, "s", r#"{"n":3,"v":33}"#);
+    running.stop().unwrap();
+    fs::write(files.path("a.jsonl"), line(1, 1)).unwrap();
+    fs::rename(files.path("b.jsonl"), files.path("hidden")).unwrap();
+    let running = files.world.start();
+    assert!(halted(&running, "t").is_some());
+    running.sql("ALTER TABLE t ACCEPT LOSS");
+    until(&running, "s", r#"{"n":4,"v":34}"#);
+    fs::rename(files.path("hidden"), files.path("b.jsonl")).unwrap();
+    files.append("b.jsonl", &line(4, 400));
+    until(&running, "s", r#"{"n":5,"v":434}"#);
+}

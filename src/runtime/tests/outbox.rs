@@ -174,36 +174,6 @@ fn nothing_that_is_not_committed_reaches_the_target() {
 }
 
 #[test]
-fn past_its_bound_the_outbox_is_dropped_and_a_new_sink_fills_the_target() {
-    let world = World::new();
-    let database = world.database.clone();
-    let mut running = world.start();
-    let sink = SINK.replace("table = 't'", "table = 't', outbox_rows_max = 3");
-    running.sql(&format!("{T}{sink}"));
-    running.feed("t", &[put(1, 1, 0)]);
-    database.wait_rows(&[r#"{"id":1,"a":1}"#]);
-    database.set(|state| state.away = true);
-    running.feed("t", &[put(2, 2, 0), put(3, 3, 0), put(4, 4, 0)]);
-    assert!(running.show("SINKS")["s"][2] != "ERROR", "as many as may wait");
-    running.feed("t", &[put(5, 5, 0), gone(1)]);
-    for between in [Between::Nothing, Between::Stop] {
-        running = world.again(running, between);
-        let row = status(&running, "ERROR");
-        assert!(row[2].contains("outbox_rows_max = 3") && row[2].contains("DROP SINK s"), "{row:?}");
-        assert_eq!(row[4], "0");
-    }
-    database.set(|state| state.away = false);
-    running.feed("t", &[put(6, 6, 0)]);
-    assert_eq!(database.state().rows.len(), 1, "it gets nothing any more");
-    let create = sink.split_once(";\n").unwrap().1;
-    assert!(running.refusal(&format!("DROP SINK s; {create}")).to_string().contains("outbox_rows_max"), "5 rows");
-    running.sql(&create.replace("_max = 3", "_max = 30"));
-    database.wait("all rows", |state| state.rows.len() == 6);
-    // What was deleted while nobody told the target stays in it: it cannot be known.
-    assert!(database.state().rows.contains_key(r#"{"id":1}"#));
-}
-
-#[test]
 fn a_sink_made_anew_under_the_same_name_is_filled_again() {
     for between in [Between::Nothing, Between::Stop, Between::Crash] {
         let (world, database, running) = started();

@@ -8,7 +8,7 @@ use zset::{Epoch, Offset};
 
 use super::rows::{is_conflict, only, rows, sqlstate, told};
 use super::world::{Between, T, World, append, at, put, read, upserted};
-use crate::WriteError;
+use crate::{Transaction, WriteError};
 
 /// After [`T`], whose table dies in crashes: a keyed and a keyless table, and what is made of them.
 const OWN: &str = "
@@ -176,6 +176,7 @@ fn a_hundred_clients_lose_no_update() {
                     let (gone, come) = (rows(&def.columns, &[&now]), rows(&def.columns, &[&k(1, a + 1)]));
                     match running.handle.write(dataflow::RowChanges {
                         table: def.id,
+                        evaluated_on: std::sync::Arc::new(def.clone()),
                         gone,
                         come,
                         arbiters: Vec::new(),
@@ -230,10 +231,40 @@ fn a_statement_on_a_table_that_changed_meanwhile_is_evaluated_again_or_told() {
     assert_eq!(sqlstate(&running.handle.write(not_ours)), "42809");
 }
 
+/// The constraints of single rows were judged by the definition of the time: the same columns do not make the rows right.
+#[test]
+fn a_row_that_was_judged_by_other_constraints_is_not_stored() {
+    for (before, after, row) in [
+        ("v INT", "v INT NOT NULL", r#"{"id":1,"v":null}"#),
+        ("v INT", "v INT CHECK (v > 5)", r#"{"id":1,"v":1}"#),
+        ("v TEXT", "v VARCHAR(2)", r#"{"id":1,"v":"long"}"#),
+        ("v INT", "v INT UNIQUE", r#"{"id":1,"v":1}"#),
+    ] {
+        for key in ["", " PRIMARY KEY"] {
+            let world = World::new();
+            let running = world.start();
+            running.sql(&format!("{T}CREATE TABLE n (id INT{key}, {before})"));
+            let mut block = Transaction::new(running.handle.view());
+            let mut late = Transaction::new(running.handle.view());
+            let changes = running.changes("n", &[], &[row]);
+            block.write(&changes, &running.handle.view()).unwrap();
+            running.sql(&format!("ALTER TABLE n DROP COLUMN v; ALTER TABLE n ADD COLUMN {after}"));
+            let written = late.write(&changes, &running.handle.view());
+            assert!(matches!(written, Err(WriteError::Conflict)), "{after}: {written:?}");
+            assert!(is_conflict(&running.handle.commit(block.changes().unwrap())), "{after} at the commit");
+            let mut new = Transaction::new(running.handle.view());
+            let written = new.write(&changes, &running.handle.view());
+            assert!(matches!(written, Err(WriteError::Conflict)), "{after} prepared before: {written:?}");
+            assert!(is_conflict(&running.handle.write(changes)), "{after} of a statement");
+            assert!(running.rows("n").is_empty());
+        }
+    }
+}
+
 #[test]
 fn a_statement_that_cannot_be_answered_is_told_what_is_known() {
     use super::faulty_log::Fault;
-    for (fault, there) in [(Fault::DieBefore, 0), (Fault::DieAfter, 1)] {
+    for (fault, there) in [(Fault::DieBefore, 0), (Fault::DieAfter, 1), (Fault::FencedAfter, 1)] {
         let world = World::new();
         let running = world.start();
         running.sql(&format!("{T}{OWN}"));
@@ -241,16 +272,27 @@ fn a_statement_that_cannot_be_answered_is_told_what_is_known() {
         let answer = running.write("k", &[], &[&k(1, 1)]);
         assert_eq!(sqlstate(&answer), "08007");
         assert!(told(&answer).0.contains("not known"));
-        running.end().1.unwrap_err();
+        let code = running.end().1.unwrap_err().exit_code();
+        assert_eq!(code, if fault == Fault::FencedAfter { 4 } else { 1 });
         assert_eq!(world.start().rows("k").len(), there, "{fault:?}: recovery found out");
+    }
+    for (point, code, there) in [("epoch-staged", "58000", 0), ("commit-after", "08007", 1)] {
+        let world = World::new();
+        let running = world.start();
+        running.sql(&format!("{T}{OWN}"));
+        world.faults.set(point, fault::Action::Error, 1);
+        let answer = running.write("k", &[], &[&k(1, 1)]);
+        assert_eq!(sqlstate(&answer), code, "{point}");
+        assert_eq!(format!("{answer:?}").contains("was not committed"), there == 0, "{answer:?}");
+        running.end().1.unwrap_err();
+        assert_eq!(world.start().rows("k").len(), there, "{point}: what it was told is so");
     }
     let world = World::new();
     let running = world.start();
     running.sql(&format!("{T}{OWN}"));
     let _other = world.log.inner.writer().unwrap();
     let answer = running.write("k", &[], &[&k(1, 1)]);
-    assert_eq!(sqlstate(&answer), "57P01");
-    assert!(format!("{answer:?}").contains("not committed"), "{answer:?}");
+    assert_eq!(sqlstate(&answer), "08007", "this one was not, but nobody here can know");
     assert!(read(&world.log, "p.k", 0).is_empty());
     assert_eq!(running.end().1.unwrap_err().exit_code(), 4);
 }

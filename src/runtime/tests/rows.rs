@@ -1,6 +1,7 @@
 //! Writing rows of a table of our own without SQL: rows are JSON objects, as `Running::rows` shows them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use arrow::array::RecordBatch;
@@ -31,6 +32,7 @@ pub fn rows(columns: &RowType, json: &[&str]) -> RecordBatch {
 pub fn row_changes(def: &TableDef, gone: &[&str], come: &[&str]) -> RowChanges {
     RowChanges {
         table: def.id,
+        evaluated_on: Arc::new(def.clone()),
         gone: rows(&def.columns, gone),
         come: rows(&def.columns, come),
         arbiters: Vec::new(),

@@ -1,6 +1,9 @@
 //! Transactions over several tables: all of one is in one epoch, or nothing; and what one sees before it commits.
 
+use std::sync::Arc;
+
 use dataflow::RowChanges;
+use plan::{SequenceId, SequenceMark};
 
 use super::rows::{Answer, is_conflict, only, row_changes, sqlstate};
 use super::world::{Between, Running, T, World, read};
@@ -241,6 +244,98 @@ fn what_others_commit_meanwhile_is_not_seen_and_is_a_conflict() {
     running.write("k", &[&k(3, 30)], &[&k(3, 31)]).unwrap();
     assert!(is_conflict(&running.handle.commit(looks.changes().unwrap())));
     assert!(running.rows("m").is_empty());
+}
+
+/// PostgreSQL changes the row before it looks whether the key is free.
+#[test]
+fn that_a_row_was_changed_is_told_before_that_a_key_is_taken() {
+    let world = World::new();
+    let running = world.start();
+    running.sql(&format!(
+        "{T}CREATE TABLE y (id INT PRIMARY KEY, u INT UNIQUE); CREATE TABLE w (u INT UNIQUE, n INT); CREATE TABLE c (n INT)"
+    ));
+    let y = |id: i32, u: i32| format!(r#"{{"id":{id},"u":{u}}}"#);
+    let w = |u: i32, n: i32| format!(r#"{{"u":{u},"n":{n}}}"#);
+    let c = r#"{"n":1}"#;
+    running.insert("y", &[&y(1, 1), &y(2, 2), &y(3, 3)]);
+    running.insert("w", &[&w(1, 1), &w(2, 2)]);
+    running.insert("c", &[c, c]);
+    let mut late = Transaction::new(running.handle.view());
+    running.write("y", &[&y(1, 1), &y(2, 2)], &[&y(1, 9), &y(8, 2)]).unwrap();
+    running.write("w", &[&w(1, 1), &w(2, 2)], &[&w(1, 5), &w(6, 2)]).unwrap();
+    running.write("c", &[c], &[]).unwrap();
+    let mut write = |table: &str, gone: &[&str], come: &[&str]| {
+        late.write(&row_changes(&running.def(table), gone, come), &running.handle.view())
+    };
+    for (table, gone, come) in [
+        // Both give one row the same value, the same key; it was changed to what another one has in this view.
+        ("y", y(1, 1), y(1, 9)),
+        ("y", y(2, 2), y(8, 2)),
+        ("y", y(1, 1), y(1, 3)),
+        ("w", w(1, 1), w(1, 7)),
+        ("w", w(2, 2), w(6, 2)),
+        ("w", w(1, 1), w(2, 1)),
+    ] {
+        let written = write(table, &[&gone], &[&come]);
+        assert!(matches!(written, Err(WriteError::Conflict)), "{table} {gone} {come}: {written:?}");
+    }
+    assert!(matches!(write("w", &[&w(1, 1)], &[]), Err(WriteError::Conflict)), "it is known when the row is written");
+    // Rows that nobody has changed, and values that others have taken since.
+    assert_eq!(sqlstate_of(write("y", &[&y(3, 3)], &[&y(3, 9)])), "23505");
+    assert_eq!(sqlstate_of(write("y", &[&y(3, 3)], &[&y(8, 3)])), "23505");
+    assert_eq!(sqlstate_of(write("y", &[], &[&y(8, 9)])), "23505");
+    assert_eq!(sqlstate_of(write("w", &[], &[&w(6, 0)])), "23505");
+    // One of two copies is still there; one that it made itself is nobody else's.
+    write("c", &[], &[c]).unwrap();
+    write("c", &[c, c], &[]).unwrap();
+    assert!(matches!(write("c", &[c], &[]), Err(WriteError::Conflict)), "the other copy");
+}
+
+/// What a transaction sees of its sequence, and what the others take meanwhile.
+#[test]
+fn a_sequence_that_is_restarted_is_so_for_the_transaction_alone() {
+    let world = World::new();
+    let mut running = world.start();
+    running.sql(&format!("{T}CREATE TABLE n (id SERIAL, x INT)"));
+    let def = running.def("n");
+    let of = def.sequence_of(0).unwrap().clone();
+    let id = SequenceId { table: def.id, slot: of.slot };
+    let all = Arc::clone(&running.handle.view().sequences);
+    let mark = |last: i64, set: Option<bool>| SequenceMark { sequence: id, last, set };
+    let moved = |mark: SequenceMark| RowChanges { sequences: vec![mark], ..row_changes(&def, &[], &[]) };
+    assert_eq!(all.take(id, &of, 3).unwrap(), [1, 2, 3]);
+    running.handle.write(moved(mark(3, None))).unwrap();
+    let take = |transaction: &mut Transaction, running: &Running| {
+        let value = transaction.view().sequences.take(id, &of, 1).unwrap()[0];
+        transaction.write(&moved(mark(value, None)), &running.handle.view()).unwrap();
+        value
+    };
+    let mut block = Transaction::new(running.handle.view());
+    assert_eq!(take(&mut block, &running), 4);
+    let before = block.mark();
+    block.write(&moved(mark(of.start, Some(false))), &running.handle.view()).unwrap();
+    assert_eq!(take(&mut block, &running), 1);
+    assert_eq!(all.take(id, &of, 1).unwrap(), [5], "for the others it goes on");
+    // Back to a savepoint no number comes again, of a restart after it as it was before.
+    let within = block.mark();
+    assert_eq!(take(&mut block, &running), 2);
+    block.write(&moved(mark(of.start, Some(false))), &running.handle.view()).unwrap();
+    assert_eq!(take(&mut block, &running), 1);
+    block.back_to(&within);
+    assert_eq!(take(&mut block, &running), 3);
+    // Of what is done to sequences at once, what is its own stays with it.
+    assert_eq!(block.keep_restarted(vec![mark(20, Some(true))]), []);
+    assert_eq!(take(&mut block, &running), 21);
+    let [changes] = <[RowChanges; 1]>::try_from(block.changes().unwrap()).unwrap();
+    assert_eq!(changes.sequences, [mark(21, Some(true))]);
+    block.back_to(&before);
+    assert_eq!(block.keep_restarted(vec![mark(6, None)]), [mark(6, None)]);
+    assert_eq!(take(&mut block, &running), 6, "the restart is undone");
+    assert_eq!(block.changes().unwrap()[0].sequences, [mark(4, None), mark(6, None)]);
+    running.handle.commit(vec![changes]).unwrap();
+    assert_eq!(all.at(id, &of).last, 21);
+    running = world.again(running, Between::Crash);
+    assert_eq!(running.handle.view().sequences.take(id, &of, 1).unwrap(), [22]);
 }
 
 #[test]

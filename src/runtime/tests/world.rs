@@ -126,7 +126,13 @@ impl World {
     }
 
     pub fn start(&self) -> Running {
+        self.start_with(|_| ())
+    }
+
+    /// A process with an engine that is another than usual.
+    pub fn start_with(&self, change: impl FnOnce(&mut Engine)) -> Running {
         let mut engine = self.open().unwrap();
+        change(&mut engine);
         let handle = engine.handle();
         let thread = std::thread::spawn(move || engine.run());
         assert!(handle.shared().wait_phase(&Phase::Serving, Instant::now() + DEADLINE));

@@ -8,6 +8,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 
 use super::error::PgError;
+use super::read::Slot;
 use super::row::{Chunk, RowEncoder};
 
 /// The tag at the end.
@@ -62,6 +63,7 @@ pub(crate) struct Rows {
 pub(crate) struct Source {
     pub chunks: Receiver<Result<Chunk, PgError>>,
     pub thread: JoinHandle<()>,
+    pub slot: Slot,
 }
 
 impl Rows {

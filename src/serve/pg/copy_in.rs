@@ -53,6 +53,9 @@ impl Session {
         let thread = tokio::task::spawn_blocking(move || finish(reader, &piece));
         let write = self.attend(bounds, thread).await?.map_err(PgError::internal)?.map_err(wrong)?;
         let statement = Arc::new(statement.as_write(write));
+        if self.in_pipeline && self.block.is_none() && !self.syncs_next().await? {
+            self.begin_implicit();
+        }
         self.write(bounds, handle, statement, Vec::new(), &[]).await
     }
 }

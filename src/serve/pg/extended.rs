@@ -125,6 +125,9 @@ impl Session {
             }
             Progress::Open(bounds, answer) => {
                 self.resume(&bounds);
+                if let Some(source) = answer.rows.as_ref().and_then(|rows| rows.source.as_ref()) {
+                    source.slot.take(self.place(&bounds).await?);
+                }
                 (bounds, answer)
             }
             Progress::Done { had_rows: true } => {
@@ -151,6 +154,7 @@ impl Session {
         if finished {
             self.complete(&answer.tag, sent);
         } else {
+            rows.source.iter().for_each(|source| source.slot.give_back());
             portal.progress = Progress::Open(bounds, answer);
             self.conn.put(&PortalSuspended::new());
         }

@@ -14,7 +14,7 @@ use runtime::{Handle, Reply};
 use super::answer::{Answer, Encoder, Rows, Tag};
 use super::binary::{Format, texts};
 use super::error::{PgError, Result};
-use super::read::{Place, Reading};
+use super::read::{Place, Reading, Slot};
 use super::row::RowEncoder;
 use super::session::{Bounds, Session, cancelled};
 use super::statement::{Source, Statement};
@@ -90,7 +90,7 @@ impl Session {
                     limits: self.limits(bounds),
                     encoder: self.encoder(&statement, formats),
                     source: statement.source.clone(),
-                    place: self.place(bounds).await?,
+                    slot: Slot::new(self.place(bounds).await?),
                 };
                 Ok(reading.start(tag_of_read(&statement)))
             }
@@ -104,7 +104,7 @@ impl Session {
                     limits: self.limits(bounds),
                     encoder: Arc::new(encoder),
                     source: statement.source.clone(),
-                    place: self.place(bounds).await?,
+                    slot: Slot::new(self.place(bounds).await?),
                 };
                 self.begin_copy_out(copy)?;
                 Ok(reading.start(Tag::Copy))
@@ -272,8 +272,11 @@ impl Session {
         Ok(())
     }
 
-    /// Sends rows: so many at most. Answers how many it were, and whether there are no more.
+    /// Sends rows: so many at most. Answers how many it were, and whether there are no more. Rows that are all there tell of
+    /// what is done: they are not cancelled any more.
     pub async fn send_rows(&mut self, bounds: &Bounds, rows: &mut Rows, rows_max: usize) -> Result<(usize, bool)> {
+        let done = Bounds { stop: Arc::default(), deadline: None };
+        let bounds = if rows.source.is_some() { bounds } else { &done };
         let mut sent = 0;
         while sent < rows_max {
             if !self.attend(bounds, rows.next()).await?.map_err(|error| bounds.in_words(error))? {

@@ -35,6 +35,8 @@ pub(crate) struct Session {
     leaving: watch::Receiver<bool>,
     /// An error was sent: messages are skipped up to Sync.
     skips: bool,
+    /// The message at work is one of those that a Sync ends.
+    pub in_pipeline: bool,
     /// It was said that it is ready, and nothing was asked since.
     idle: bool,
 }
@@ -71,6 +73,7 @@ impl Session {
             ticket,
             leaving,
             skips: false,
+            in_pipeline: false,
             idle: false,
         }
     }
@@ -99,6 +102,7 @@ impl Session {
             if self.skips && kind != b'S' && kind != b'X' {
                 continue;
             }
+            self.in_pipeline = Frame::is_extended(kind);
             let done = match Frame::read(kind, body) {
                 Ok(Frame::Terminate) => return Ok(()),
                 Ok(frame) => self.serve(frame).await,

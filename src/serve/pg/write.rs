@@ -81,7 +81,11 @@ impl Writing {
             .evaluate(&self.values, transaction.view(), &self.limits)
             .map_err(|error| PgError::of_statement(error, &self.source))?;
         if self.write.is_of_sequences() {
-            handle.write(written.changes.clone()).map_err(|error| PgError::of_write(error, &self.source))?;
+            let mut others = written.changes.clone();
+            others.sequences = transaction.keep_restarted(others.sequences);
+            if !others.is_nothing() {
+                handle.write(others).map_err(|error| PgError::of_write(error, &self.source))?;
+            }
             return Ok(written);
         }
         transaction.write(&written.changes, &handle.view()).map_err(|error| PgError::of_write(error, &self.source))?;

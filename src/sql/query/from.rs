@@ -7,9 +7,9 @@ use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, Operator, Subqu
 use datafusion::sql::sqlparser::ast::{
     self, Ident, JoinConstraint, ObjectName, Spanned, TableAlias, TableFactor, TableWithJoins,
 };
-use zset::RowType;
+use zset::{ColumnType, RowType};
 
-use super::scope::{Scope, Visible};
+use super::scope::{Keyed, Scope, Visible};
 use super::{Output, Planner, outer, source};
 use crate::error::{Detail, Result, code, error, from_datafusion, syntax, unsupported};
 use crate::expr::bind::{Binder, conjunction};
@@ -139,7 +139,11 @@ impl Planner<'_> {
             ));
         }
         let plan = source::scan(def, &shown)?;
-        scanned(plan, &def.columns, &shown, alias)
+        let (plan, mut scope) = scanned(plan, &def.columns, &shown, alias)?;
+        if def.source().is_some() && !def.key.is_empty() {
+            scope.keyed.push(keyed(&scope, &def.key));
+        }
+        Ok((plan, scope))
     }
 
     fn missing(&self, name: &str) -> dataflow::StatementError {
@@ -248,13 +252,22 @@ pub(super) fn scanned(plan: LogicalPlan, of: &RowType, shown: &str, alias: Optio
     Ok((plan, scope(columns, shown)))
 }
 
+/// The key of a table, whose columns alone are in scope.
+fn keyed(scope: &Scope, key: &[usize]) -> Keyed {
+    let others = scope.columns.iter().filter(|visible| visible.ty != ColumnType::Jsonb);
+    Keyed {
+        key: key.iter().map(|&at| scope.columns[at].column.clone()).collect(),
+        others: others.map(|visible| (visible.column.clone(), visible.ty)).collect(),
+    }
+}
+
 fn scope(columns: Vec<Output>, table: &str) -> Scope {
     let columns: Vec<Visible> = columns
         .into_iter()
         .map(|c| Visible { table: table.to_string(), name: c.name, column: c.column, ty: c.ty, merged: false })
         .collect();
     let star = (0..columns.len()).collect();
-    Scope { columns, star, tables: vec![table.to_string()] }
+    Scope { columns, star, tables: vec![table.to_string()], keyed: Vec::new() }
 }
 
 /// A subquery under a name.

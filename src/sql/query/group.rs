@@ -5,11 +5,13 @@ use std::sync::Arc;
 use datafusion::common::Column as DfColumn;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
+use zset::ColumnType;
 
-use super::scope::Scope;
+use super::scope::{Keyed, Scope};
 use super::select::filter;
+use crate::aggregates;
 use crate::error::{Detail, Result, code, error, from_datafusion};
-use crate::expr::Typed;
+use crate::expr::{Typed, literal};
 
 /// Whether an aggregate is in an expression.
 pub(crate) fn has_aggregate(expr: &Expr) -> bool {
@@ -53,6 +55,36 @@ impl Calls {
     }
 }
 
+/// The columns in expressions over the rows that a PRIMARY KEY among the group keys determines: what is grouped by them too, is
+/// grouped as before.
+pub(crate) fn determined<'e>(
+    scope: &Scope,
+    keys: &[Typed],
+    expressions: impl Iterator<Item = &'e Typed>,
+) -> Result<Vec<Typed>> {
+    let is_key = |expr: &Expr| keys.iter().any(|key| key.expr == *expr);
+    let whole = |keyed: &&Keyed| keyed.key.iter().all(|column| is_key(&Expr::Column(column.clone())));
+    let known: Vec<&(DfColumn, ColumnType)> =
+        scope.keyed.iter().filter(whole).flat_map(|keyed| &keyed.others).collect();
+    let mut found: Vec<Typed> = Vec::new();
+    for typed in expressions.filter(|_| !known.is_empty()) {
+        let mut look = |node: &Expr| {
+            if is_key(node) || matches!(node, Expr::AggregateFunction(_)) {
+                return Ok(TreeNodeRecursion::Jump);
+            }
+            if let Expr::Column(column) = node
+                && let Some((_, ty)) = known.iter().find(|(known, _)| known == column)
+                && !found.iter().any(|other| other.expr == *node)
+            {
+                found.push(Typed::new(node.clone(), *ty));
+            }
+            Ok(TreeNodeRecursion::Continue)
+        };
+        typed.expr.apply(&mut look).map_err(from_datafusion)?;
+    }
+    Ok(found)
+}
+
 /// The error of a column that is neither grouped nor aggregated.
 fn refuse_ungrouped(expr: &Expr, scope: &Scope) -> Result<()> {
     let mut left: Option<DfColumn> = None;
@@ -83,6 +115,7 @@ pub(crate) fn group(
     keys: Vec<Typed>,
     items: Vec<(Typed, String)>,
     having: Option<Typed>,
+    for_client: bool,
 ) -> Result<(LogicalPlan, Vec<(Typed, String)>)> {
     let mut calls = Calls { keys: keys.into_iter().map(|key| key.expr).collect(), calls: Vec::new() };
     let mut list = Vec::with_capacity(items.len());
@@ -100,8 +133,13 @@ pub(crate) fn group(
         }
     };
     let keys: Vec<Expr> = calls.keys.into_iter().enumerate().map(|(at, key)| key.alias(key_name(at))).collect();
-    let calls: Vec<Expr> = calls.calls.into_iter().enumerate().map(|(at, call)| call.alias(call_name(at))).collect();
-    if keys.is_empty() && calls.is_empty() {
+    let mut calls: Vec<Expr> =
+        calls.calls.into_iter().enumerate().map(|(at, call)| call.alias(call_name(at))).collect();
+    if keys.is_empty() && calls.is_empty() && for_client {
+        // all rows are one group, of which nothing is asked
+        let count = aggregates::resolve("count", Some(literal::boolean(true)), false)?;
+        calls.push(aggregates::call(count, false, None).expr.alias(call_name(0)));
+    } else if keys.is_empty() && calls.is_empty() {
         return Err(error(code::GROUPING, "HAVING without GROUP BY needs an aggregate")
             .with_hint("use WHERE for conditions on rows"));
     }

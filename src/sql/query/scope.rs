@@ -22,6 +22,15 @@ pub(crate) struct Visible {
     pub(crate) merged: bool,
 }
 
+/// A table's PRIMARY KEY, which says what the table's other columns are.
+#[derive(Debug, Clone)]
+pub(crate) struct Keyed {
+    /// The plan's columns of the key.
+    pub(crate) key: Vec<DfColumn>,
+    /// The other columns of the table that may be grouped by, with their types.
+    pub(crate) others: Vec<(DfColumn, ColumnType)>,
+}
+
 /// The columns of a FROM clause, or of a part of it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
@@ -31,6 +40,8 @@ pub(crate) struct Scope {
     pub(crate) star: Vec<usize>,
     /// The tables' names.
     pub(crate) tables: Vec<String>,
+    /// The keys of those that have one.
+    pub(crate) keyed: Vec<Keyed>,
 }
 
 impl Scope {
@@ -93,6 +104,7 @@ impl Scope {
         self.columns.extend(right.columns);
         self.star.extend(right.star.into_iter().map(|at| at + offset));
         self.tables.extend(right.tables);
+        self.keyed.extend(right.keyed);
         Ok(self)
     }
 }

@@ -58,7 +58,12 @@ impl Planner<'_> {
         let aggregates =
             list.iter().map(|(typed, _)| typed).chain(&having).any(|typed| group::has_aggregate(&typed.expr));
         let (mut plan, mut list) = if aggregates || having.is_some() || !keys.is_empty() {
-            group::group(plan, &scope, keys, list, having)?
+            let mut keys = keys;
+            if self.is_client() {
+                let expressions = list.iter().map(|(typed, _)| typed).chain(&having);
+                keys.extend(group::determined(&scope, &keys, expressions)?);
+            }
+            group::group(plan, &scope, keys, list, having, self.is_client())?
         } else {
             (plan, list)
         };

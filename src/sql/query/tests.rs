@@ -181,6 +181,8 @@ fn mistakes_have_postgresql_s_codes() {
         ("SELECT customer AS c FROM orders GROUP BY customer HAVING c > 1", "42703", "\"c\""),
         ("SELECT customer AS c FROM orders WHERE c > 1", "42703", "\"c\""),
         ("SELECT id FROM orders HAVING true", "42803", "orders.id"),
+        ("SELECT 1 AS one FROM orders HAVING true", "42803", "needs an aggregate"),
+        ("SELECT id, note FROM orders GROUP BY id", "42803", "orders.note"),
         ("SELECT id, note FROM orders UNION ALL SELECT id FROM orders", "42601", "same number"),
         ("SELECT id FROM orders UNION ALL SELECT note FROM orders", "42804", "UNION types bigint and text"),
         ("VALUES (1, 2), (3)", "42601", "same length"),

@@ -102,6 +102,7 @@ fn own(name: &str, shape: &Shape, mut options: Options, catalog: &Catalog) -> Re
     Ok(SourceDef {
         connector: OWN.to_string(),
         topic,
+        more_topics: Vec::new(),
         dlq_topic,
         envelope,
         start: StartAt::Earliest,

@@ -24,6 +24,7 @@ impl<'a> Cursor<'a> {
         chain::check(&tokens)?;
         lock::plain(&mut tokens);
         tokens::order_identity_options(&mut tokens);
+        tokens::drop_from_of_trim(&mut tokens);
         let overriding = tokens::take_overriding(&mut tokens);
         Ok(Self { text, overriding, parser: Parser::new(&DIALECT).with_tokens_with_locations(tokens) })
     }

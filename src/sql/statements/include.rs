@@ -1,4 +1,4 @@
-//! INCLUDE KEY | PARTITION | OFFSET | TIMESTAMP | HEADERS [AS name]: columns of what a record has beside its value. They
+//! INCLUDE KEY | TOPIC | PARTITION | OFFSET | TIMESTAMP | HEADERS [AS name]: columns of what a record has beside its value. They
 //! come behind the declared ones, in the order written; without a name they are `_millstream_key` and so on.
 
 use datafusion::sql::sqlparser::tokenizer::Span;
@@ -28,13 +28,16 @@ pub(super) fn read(cursor: &mut Cursor) -> Result<Included> {
         let word = cursor.peek_word().unwrap_or_default();
         let what = match word.as_str() {
             "KEY" => Include::Key,
+            "TOPIC" => Include::Topic,
             "PARTITION" => Include::Partition,
             "OFFSET" => Include::Offset,
             "TIMESTAMP" => Include::Timestamp,
             "HEADERS" => Include::Headers,
             _ => {
                 return Err(syntax(format!("syntax error at or near \"{}\"", cursor.peek_text()))
-                    .with_hint("a record has KEY, PARTITION, OFFSET, TIMESTAMP and HEADERS: INCLUDE OFFSET AS name")
+                    .with_hint(
+                        "a record has KEY, TOPIC, PARTITION, OFFSET, TIMESTAMP and HEADERS: INCLUDE OFFSET AS name",
+                    )
                     .at(cursor.span()));
             }
         };
@@ -48,6 +51,7 @@ pub(super) fn read(cursor: &mut Cursor) -> Result<Included> {
 fn column_type(what: Include) -> ColumnType {
     match what {
         Include::Key => ColumnType::Bytea,
+        Include::Topic => ColumnType::Text,
         Include::Partition => ColumnType::Int,
         Include::Offset => ColumnType::BigInt,
         Include::Timestamp => ColumnType::TimestampTz(6),

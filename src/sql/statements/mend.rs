@@ -31,6 +31,7 @@ pub(super) fn plan(cursor: &mut Cursor, catalog: &Catalog) -> Result<Option<Plan
             Some(place(cursor)?)
         }
     };
+    let span = cursor.span();
     cursor.end()?;
     let Some(def) = catalog.table_named(&at.name) else {
         if at.if_exists {
@@ -41,6 +42,7 @@ pub(super) fn plan(cursor: &mut Cursor, catalog: &Catalog) -> Result<Option<Plan
             .with_hint("SHOW SOURCES lists what is read from a topic"));
     };
     refuse(def, way)?;
+    let from = from.map(|from| from.of(def)).transpose().at(span)?;
     let sql = text::normalise(cursor.text())?;
     Ok(Some(planned(Action::Mend(Mend { table: def.id, sql, way, from }))))
 }
@@ -84,8 +86,50 @@ fn refuse(def: &TableDef, way: Mending) -> Result<()> {
     ))
 }
 
-/// 'earliest', 'latest', a time, or offsets: '0:12,1:7'.
-fn place(cursor: &mut Cursor) -> Result<ReadFrom> {
+/// Where to read from, as written.
+enum Place {
+    Start(StartAt),
+    Offsets(Offsets),
+}
+
+/// By topic, if it is named, and partition.
+type Offsets = BTreeMap<(Option<String>, i32), Offset>;
+
+impl Place {
+    /// The same of a table's own partitions.
+    fn of(self, def: &TableDef) -> Result<ReadFrom> {
+        let offsets = match self {
+            Self::Start(start) => return Ok(ReadFrom::Start(start)),
+            Self::Offsets(offsets) => offsets,
+        };
+        let topics: Vec<&str> = def.source().map(|source| source.topics().collect()).unwrap_or_default();
+        let mut found = BTreeMap::new();
+        for ((topic, number), offset) in offsets {
+            let place = match &topic {
+                None if topics.len() == 1 => Some(0),
+                None => {
+                    let message = format!("table \"{}\" reads several topics: partition {number} of which?", def.name);
+                    return Err(error(code::INVALID_PARAMETER, message)
+                        .with_hint("say the topic too: 'topic:partition:offset,topic:partition:offset'"));
+                }
+                Some(topic) => topics.iter().position(|there| there == topic),
+            };
+            let partition = place.and_then(|place| Partition::of(place, number)).ok_or_else(|| {
+                let topic = topic.as_deref().unwrap_or_default();
+                error(code::INVALID_PARAMETER, format!("table \"{}\" does not read topic \"{topic}\"", def.name))
+                    .with_hint("SHOW SOURCES lists the topics and partitions")
+            })?;
+            if found.insert(partition, offset).is_some() {
+                return Err(error(code::INVALID_PARAMETER, format!("there are two offsets for partition {number}"))
+                    .with_hint("give one for every partition"));
+            }
+        }
+        Ok(ReadFrom::Offsets(found))
+    }
+}
+
+/// 'earliest', 'latest', a time, or offsets: '0:12,1:7', of several topics 'a:0:12,b:0:7'.
+fn place(cursor: &mut Cursor) -> Result<Place> {
     let span = cursor.span();
     let token = cursor.parser.next_token().token;
     let text = match token {
@@ -94,22 +138,25 @@ fn place(cursor: &mut Cursor) -> Result<ReadFrom> {
         token => return Err(invalid(&token.to_string()).at(span)),
     };
     let from = match text.as_str() {
-        "earliest" => Some(ReadFrom::Start(StartAt::Earliest)),
-        "latest" => Some(ReadFrom::Start(StartAt::Latest)),
-        text => offsets(text)
-            .map(ReadFrom::Offsets)
-            .or_else(|| source::time(text).map(|time| ReadFrom::Start(StartAt::Time(time)))),
+        "earliest" => Some(Place::Start(StartAt::Earliest)),
+        "latest" => Some(Place::Start(StartAt::Latest)),
+        // A time has colons too.
+        text => source::time(text)
+            .map(|time| Place::Start(StartAt::Time(time)))
+            .or_else(|| offsets(text).map(Place::Offsets)),
     };
     from.ok_or_else(|| invalid(&text).at(span))
 }
 
-/// `partition:offset`, with commas between.
-fn offsets(text: &str) -> Option<BTreeMap<Partition, Offset>> {
-    let mut offsets = BTreeMap::new();
-    for pair in text.split(',') {
-        let (partition, offset) = pair.trim().split_once(':')?;
+/// `partition:offset` or `topic:partition:offset`, with commas between.
+fn offsets(text: &str) -> Option<Offsets> {
+    let mut offsets = Offsets::new();
+    for one in text.split(',') {
+        let (rest, offset) = one.trim().rsplit_once(':')?;
+        let (topic, partition) = rest.rsplit_once(':').map_or((None, rest), |(topic, rest)| (Some(topic), rest));
         let (partition, offset) = (partition.parse().ok()?, offset.parse().ok()?);
-        if partition < 0 || offset < 0 || offsets.insert(Partition(partition), Offset(offset)).is_some() {
+        let at = (topic.map(str::to_string), partition);
+        if partition < 0 || offset < 0 || offsets.insert(at, Offset(offset)).is_some() {
             return None;
         }
     }
@@ -119,6 +166,6 @@ fn offsets(text: &str) -> Option<BTreeMap<Partition, Offset>> {
 fn invalid(text: &str) -> StatementError {
     syntax(format!("syntax error at or near \"{text}\": expected where to read from")).with_hint(
         "it is 'earliest', 'latest', an ISO time such as '2024-01-15T10:00:00Z' (UTC without a zone), or an offset for every \
-         partition: '0:1200,1:1180'",
+         partition: '0:1200,1:1180', of several topics 'a:0:1200,b:0:1180'",
     )
 }

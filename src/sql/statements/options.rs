@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 use plan::Options;
+use zset::Partition;
 
 use super::cursor::Cursor;
-use crate::error::{Detail, Result, code, error, syntax, unsupported};
+use crate::error::{Detail, Result, code, error, syntax};
 
 /// How the names of librdkafka's own properties begin.
 pub(crate) const KAFKA: &str = "kafka.";
@@ -16,6 +17,7 @@ pub fn source_options() -> &'static [&'static str] {
     &[
         "connector",
         "topic",
+        "topic_pattern",
         "path",
         "follow",
         "dlq_topic",
@@ -128,9 +130,6 @@ fn unknown(name: &str, allowed: &[&str], what: &str) -> dataflow::StatementError
             "the pipeline writes all topics by one producer: give its properties when it starts, with --kafka-property",
         );
     }
-    if name == "topic_pattern" && allowed.contains(&"topic") {
-        return several_topics("topic_pattern");
-    }
     let hint = match allowed {
         [] => format!("{what} has no options yet; leave WITH out"),
         allowed => format!("the options of {what} are {}", allowed.join(", ")),
@@ -185,24 +184,36 @@ pub(crate) fn boolean(options: &Options, name: &str) -> Result<Option<bool>> {
 
 /// A name of a topic: what Kafka accepts.
 pub(crate) fn topic(options: &Options, name: &str) -> Result<Option<String>> {
+    options.get(name).map(|value| topic_name(name, value)).transpose()
+}
+
+/// Names of topics, with commas between, each once.
+pub(crate) fn topics(options: &Options, name: &str) -> Result<Option<Vec<String>>> {
     let Some(value) = options.get(name) else { return Ok(None) };
-    if value.contains(',') {
-        return Err(several_topics(&format!("{name} = '{value}'")));
+    let mut topics = Vec::new();
+    for topic in value.split(',') {
+        let topic = topic_name(name, topic.trim())?;
+        if topics.contains(&topic) {
+            return Err(invalid(name, value).with_hint(format!("topic \"{topic}\" is there twice: name each once")));
+        }
+        topics.push(topic);
     }
+    if topics.len() > Partition::TOPICS_MAX {
+        return Err(
+            invalid(name, value).with_hint(format!("a table has no more than {} topics", Partition::TOPICS_MAX))
+        );
+    }
+    Ok(Some(topics))
+}
+
+fn topic_name(name: &str, value: &str) -> Result<String> {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if value.is_empty() || value.len() > 249 || value == "." || value == ".." || !value.chars().all(good) {
         return Err(
             invalid(name, value).with_hint("a topic has 1 to 249 letters, digits, dots, underscores and dashes")
         );
     }
-    Ok(Some(value.to_string()))
-}
-
-fn several_topics(what: &str) -> dataflow::StatementError {
-    unsupported(
-        format!("several topics in one table ({what})"),
-        "CREATE a table for each, and put them together: CREATE STREAM TABLE all_of_them AS SELECT ... UNION ALL SELECT ...",
-    )
+    Ok(value.to_string())
 }
 
 /// The error of a value that is not allowed.

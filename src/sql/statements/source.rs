@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use dataflow::StatementError;
-use plan::{Envelope, Options, SourceDef, StartAt};
+use plan::{Envelope, Options, SourceDef, StartAt, TopicPattern};
 
 use super::columns::Shape;
 use super::options;
@@ -48,7 +48,7 @@ pub(super) fn refuse_own_clauses(shape: &Shape, what: &str) -> Result<()> {
 pub(super) fn source(name: &str, shape: &Shape, mut options: Options, stored: bool) -> Result<SourceDef> {
     let connector = connector(&options)?;
     of_connector(&connector, &options)?;
-    let topic = topic(name, &connector, &options)?;
+    let mut topics = topics(name, &connector, &options)?.into_iter();
     let dlq_topic = options::topic(&options, "dlq_topic")?.unwrap_or_else(|| format!("{name}.dlq"));
     format(&options)?;
     let envelope = match options::one_of(&options, "envelope", "append", &["append", "upsert", "debezium"])? {
@@ -70,7 +70,8 @@ pub(super) fn source(name: &str, shape: &Shape, mut options: Options, stored: bo
     }
     Ok(SourceDef {
         connector,
-        topic,
+        topic: topics.next().unwrap_or_default(),
+        more_topics: topics.collect(),
         dlq_topic,
         envelope,
         start: start(&options)?,
@@ -106,25 +107,45 @@ fn of_connector(connector: &str, options: &Options) -> Result<()> {
             "path" | "follow" if connector != "file" => return refuse(name, "'file'"),
             "brokers" if connector != "kafka" => return refuse(name, "'kafka'"),
             name if name.starts_with(options::KAFKA) && connector != "kafka" => return refuse(name, "'kafka'"),
-            "topic" | "partitions" if connector == "file" => return refuse(name, "'kafka' and 'log'"),
+            "topic" | "topic_pattern" | "partitions" if connector == "file" => {
+                return refuse(name, "'kafka' and 'log'");
+            }
             _ => {}
         }
     }
     Ok(())
 }
 
-/// The topic read; of files, their path stands for it.
-fn topic(name: &str, connector: &str, options: &Options) -> Result<String> {
+/// The topics read, none if a pattern says which; of files, their path stands for them.
+fn topics(name: &str, connector: &str, options: &Options) -> Result<Vec<String>> {
     if connector != "file" {
-        let missing = || syntax(format!("table \"{name}\" needs a topic")).with_hint("say WITH (..., topic = 'name')");
-        return options::topic(options, "topic")?.ok_or_else(missing);
+        return match options.get("topic_pattern") {
+            Some(pattern) => pattern_alone(pattern, options).map(|()| Vec::new()),
+            None => options::topics(options, "topic")?.ok_or_else(|| {
+                syntax(format!("table \"{name}\" needs a topic"))
+                    .with_hint("say WITH (..., topic = 'name'), or topic_pattern = 'a regular expression of names'")
+            }),
+        };
     }
     match options.get("path") {
         Some("") => Err(options::invalid("path", "").with_hint("it is a file or a pattern: 'data/*.json'")),
-        Some(path) => Ok(path.to_string()),
+        Some(path) => Ok(vec![path.to_string()]),
         None => Err(syntax(format!("table \"{name}\" needs a path"))
             .with_hint("say WITH (connector = 'file', path = 'data/*.json')")),
     }
+}
+
+/// A pattern that can be used, and nothing beside it that names topics or makes one.
+fn pattern_alone(pattern: &str, options: &Options) -> Result<()> {
+    if let Some(other) = ["topic", "partitions"].into_iter().find(|other| options.get(other).is_some()) {
+        return Err(syntax(format!("option \"{other}\" has no meaning with topic_pattern"))
+            .with_hint("leave one of them out: topic names the topics, topic_pattern finds those that there are"));
+    }
+    TopicPattern::new(pattern).map(|_| ()).map_err(|why| {
+        options::invalid("topic_pattern", pattern).with_hint(format!(
+            "it is a regular expression that matches whole names, such as 'shop\\.public\\..*': {why}"
+        ))
+    })
 }
 
 /// The one format; others are refused by name.

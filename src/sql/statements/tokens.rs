@@ -1,4 +1,5 @@
-//! What PostgreSQL has and the parser has not, by its tokens: the options of an identity in any order, OVERRIDING in INSERT.
+//! What PostgreSQL has and the parser has not, by its tokens: the options of an identity in any order, OVERRIDING in INSERT,
+//! FROM in a trim() that does not say what is cut off.
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -47,6 +48,27 @@ pub(crate) fn take_overriding(tokens: &mut Vec<TokenWithSpan>) -> Option<Overrid
         }
     }
     None
+}
+
+/// `trim(leading FROM x)` is `trim(leading x)`, and `trim(FROM x)` is `trim(x)`.
+pub(crate) fn drop_from_of_trim(tokens: &mut Vec<TokenWithSpan>) {
+    let next =
+        |tokens: &[TokenWithSpan], at: usize| at + tokens[at..].iter().take_while(|token| is_space(token)).count();
+    for at in 0..tokens.len() {
+        if tokens.get(at).and_then(word).as_deref() != Some("TRIM") {
+            continue;
+        }
+        let open = next(tokens, at + 1);
+        if tokens.get(open).is_none_or(|token| token.token != Token::LParen) {
+            continue;
+        }
+        let side = next(tokens, open + 1);
+        let is_side = matches!(tokens.get(side).and_then(word).as_deref(), Some("LEADING" | "TRAILING" | "BOTH"));
+        let from = if is_side { next(tokens, side + 1) } else { side };
+        if tokens.get(from).and_then(word).as_deref() == Some("FROM") {
+            tokens.remove(from);
+        }
+    }
 }
 
 /// The options of a sequence, in the order that the parser wants.
@@ -118,6 +140,21 @@ mod tests {
             ["INCREMENT BY -2", "NO MINVALUE", "START WITH 5", "NO CYCLE"].map(|part| text.find(part).unwrap()).into();
         assert!(places.is_sorted(), "{text}");
         assert!(text.ends_with("), b int"), "{text}");
+    }
+
+    #[test]
+    fn trim_says_from_without_what() {
+        for (text, expected) in [
+            ("trim(LEADING from x)", "trim(LEADING  x)"),
+            ("a, TRIM ( FROM x) FROM t", "a, TRIM (  x) FROM t"),
+            ("trim(both 'y' from x)", "trim(both 'y' from x)"),
+            ("trim(x) from t", "trim(x) from t"),
+            ("\"trim\"(from x), trim", "\"trim\"(from x), trim"),
+        ] {
+            let mut tokens = text::tokenize(text).unwrap();
+            drop_from_of_trim(&mut tokens);
+            assert_eq!(shown(&tokens), expected);
+        }
     }
 
     #[test]

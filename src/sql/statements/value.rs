@@ -67,8 +67,8 @@ pub(crate) fn table_scope(columns: &RowType, name: &str) -> Result<(Scope, DFSch
         ty: column.ty,
         merged: false,
     });
-    let scope =
-        Scope { columns: visible.collect(), star: (0..columns.0.len()).collect(), tables: vec![name.to_string()] };
+    let star = (0..columns.0.len()).collect();
+    let scope = Scope { columns: visible.collect(), star, tables: vec![name.to_string()], keyed: Vec::new() };
     let schema = DFSchema::try_from_qualified_schema(table, &columns.schema()).map_err(from_datafusion)?;
     Ok((scope, schema))
 }

@@ -155,3 +155,51 @@ fn a_source_without_rows_goes_on_behind_what_it_lost() {
     running.sql("CREATE STREAM TABLE m AS SELECT count(*) AS m FROM r");
     assert_eq!(running.rows("m").into_keys().collect::<Vec<_>>(), [r#"{"m":1}"#], "it starts behind the loss");
 }
+
+/// The topic has fewer partitions than it had: those that are gone are forgotten, and the process goes on.
+#[test]
+fn a_topic_made_anew_with_fewer_partitions_is_read_anew() {
+    let world = World::new();
+    make_topic(&world.log, "t", 2);
+    make_topic(&world.log, "t2", 1);
+    let running = world.start();
+    running.sql(&format!("{T}{SUM}"));
+    append(&world.log, "t", 1, &[put(2, 2, 2), put(3, 3, 3)]);
+    running.feed("t", &[put(1, 1, 1)]);
+    running.stop().unwrap();
+    append(&world.log, "t2", 0, &[put(8, 8, 8)]);
+    instead(&world, "t", "t2");
+    let mut running = world.start();
+    assert!(halted(&running, "t").is_some());
+    running.sql("ALTER TABLE t RESTART FROM 'earliest'");
+    for between in [Between::Nothing, Between::Crash, Between::Stop] {
+        running = world.again(running, between);
+        assert_eq!(halted(&running, "t"), None);
+        judge(&world, &running, &[(8, 8, 8)]);
+    }
+    append(&world.log, "t2", 0, &[put(9, 9, 9)]);
+    until("it is read on", || running.rows("t").len() == 2);
+    judge(&world, &running, &[(8, 8, 8), (9, 9, 9)]);
+}
+
+/// What is accepted is known when reading begins: the reader does not find the same loss once more.
+#[test]
+fn deletes_that_were_missed_and_accepted_do_not_halt_again() {
+    let world = World::new();
+    make_topic(&world.log, "t", 1);
+    keep(&world, "t", Keeping { tombstones_ms: 10_000, ..COMPACTED });
+    let running = world.start();
+    running.sql(&T.replace("upsert", "debezium"));
+    let event = |id: i64| {
+        (format!(r#"{{"id":{id}}}"#), Some(format!(r#"{{"before":null,"after":{{"id":{id},"a":1,"b":1}},"op":"c"}}"#)))
+    };
+    running.feed("t", &[event(1), event(2)]);
+    running.stop().unwrap();
+    append(&world.log, "t", 0, &[event(3)]);
+    world.ahead.fetch_add(3_600_000, Ordering::SeqCst);
+    let running = world.start();
+    assert!(halted(&running, "t").unwrap().contains("may have lost deletes"));
+    running.sql("ALTER TABLE t ACCEPT LOSS");
+    until("it is read on, or halted", || running.rows("t").len() == 3 || halted(&running, "t").is_some());
+    assert_eq!(halted(&running, "t"), None);
+}

@@ -2,6 +2,8 @@
 //! mended by what he says. After each, every table and sink is what the topic says, also after a crash at any moment of it.
 
 mod halted;
+mod kept;
+mod policy;
 mod reconciled;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -120,8 +120,10 @@ impl World {
         let (envelope, input) = (*dice.pick(&envelopes), table.name.clone());
         if keyed && dice.chance(30) {
             let sick = self.model.named(&input).is_none_or(|(_, table)| table.in_error);
+            let bound = 1 + dice.below(6);
             let sql = format!(
-                "CREATE SINK d0 FROM {input} WITH (connector = 'postgres', url = 'postgres://u@h/d', table = 'x')"
+                "CREATE SINK d0 FROM {input} WITH (connector = 'postgres', url = 'postgres://u@h/d', table = 'x', \
+                 outbox_rows_max = {bound})"
             );
             self.definitions.sinks.insert("d0".to_string(), (input, Envelope::Detached));
             return self.execute(&sql, if sick { Expected::Refused } else { Expected::Done });

@@ -5,7 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 
 use super::LONG;
 
-pub struct Client(TcpStream);
+/// The connection, and what a request to cancel must have.
+pub struct Client(TcpStream, Vec<u8>);
 
 fn text(text: &str) -> Vec<u8> {
     [text.as_bytes(), &[0]].concat()
@@ -15,7 +16,7 @@ impl Client {
     pub fn dial(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
-        Self(stream)
+        Self(stream, Vec::new())
     }
 
     pub fn greet(&mut self) {
@@ -25,7 +26,23 @@ impl Client {
 
     pub fn enter(&mut self) {
         self.greet();
-        assert!(self.kinds().starts_with('R'));
+        let mut kinds = String::new();
+        while !kinds.ends_with('Z') {
+            let (kind, body) = self.receive();
+            if kind == 'K' {
+                self.1 = body;
+            }
+            kinds.push(kind);
+        }
+        assert!(kinds.starts_with('R'));
+    }
+
+    /// Asks that the statement at work be cancelled, and returns when that is heard.
+    pub fn cancel(&self) {
+        let mut other = TcpStream::connect(self.0.peer_addr().unwrap()).unwrap();
+        let head = [16u32.to_be_bytes(), 80_877_102u32.to_be_bytes()].concat();
+        other.write_all(&[&head[..], &self.1].concat()).unwrap();
+        assert_eq!(other.read(&mut [0]).unwrap(), 0, "it is closed when it is done");
     }
 
     fn send(&mut self, kind: u8, body: &[u8]) {

@@ -1,13 +1,15 @@
-//! Queries that are made up: `rows N [then fail]`, `stubborn` (runs until it is cancelled), `panic`.
+//! Queries that are made up: `rows N [then fail]`, `stubborn` (runs until it is cancelled), `panic`; and `held`, a statement of the
+//! engine that is done when the test lets it be.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use api::{Connectors, Lines, LogError, Target, TargetError, TargetSpec, Transport};
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use dataflow::{
-    Limits, Planned, Planner, Prepared, Queries, Read, ResultColumn, ResultType, Rows, StatementError, View, Work,
+    Action, Limits, Planned, Planner, Prepared, Queries, Read, ResultColumn, ResultType, Rows, Show, StatementError,
+    View, Work,
 };
 use plan::{Catalog, Options, SinkDef, SourceDef};
 use zset::ColumnType;
@@ -17,7 +19,9 @@ use zset::ColumnType;
 pub struct Fake {
     pub rows: Arc<AtomicU64>,
     pub running: Arc<AtomicU64>,
-    pub seen: Mutex<u64>,
+    /// Whether a held statement is at work, and whether it may go on.
+    pub held: AtomicBool,
+    pub go_on: AtomicBool,
 }
 
 fn error(message: &str) -> StatementError {
@@ -37,13 +41,25 @@ impl Planner for Fake {
     }
 
     fn plan(&self, _: &str, _: &Catalog) -> Result<Planned, StatementError> {
-        Err(error("nothing is planned here"))
+        self.held.store(true, Ordering::SeqCst);
+        while !self.go_on.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        Ok(Planned { action: Action::Show(Show::Tables), notices: Vec::new() })
     }
 }
 
 impl Queries for Fake {
     fn prepare(&self, statement: &str, _: &Catalog, _: &[Option<ColumnType>]) -> Result<Prepared, StatementError> {
         assert!(statement != "panic in prepare", "a panic that the test wants");
+        if statement == "held" {
+            let column = |(name, ty): &(&str, ColumnType)| ResultColumn {
+                name: (*name).to_string(),
+                ty: ResultType::Column(*ty),
+            };
+            let columns = Show::Tables.columns().iter().map(column).collect();
+            return Ok(Prepared { parameters: vec![], columns, notices: vec![], work: Work::Engine });
+        }
         let column = ResultColumn { name: "n".to_string(), ty: ResultType::Column(ColumnType::BigInt) };
         let read = FakeRead { text: statement.to_string(), rows: self.rows.clone(), running: self.running.clone() };
         Ok(Prepared { parameters: vec![], columns: vec![column], notices: vec![], work: Work::Read(Arc::new(read)) })

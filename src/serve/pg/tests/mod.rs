@@ -86,12 +86,29 @@ impl World {
     }
 }
 
-fn wait_until(what: &str, holds: impl Fn() -> bool) {
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
     while !holds() {
         assert!(Instant::now() < deadline, "{what}");
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// A cancel request that comes when the engine has it: what is done is told, not that it was cancelled.
+#[test]
+fn what_is_done_is_told_though_it_was_cancelled() {
+    let world = World::serving(PgLimits::default());
+    let mut client = world.client();
+    for _ in 0..16 {
+        world.fake.held.store(false, Ordering::SeqCst);
+        world.fake.go_on.store(false, Ordering::SeqCst);
+        client.query("held");
+        wait_until("it is at work", || world.fake.held.load(Ordering::SeqCst));
+        client.cancel();
+        world.fake.go_on.store(true, Ordering::SeqCst);
+        assert_eq!(client.kinds(), "TCZ");
+    }
+    world.stop();
 }
 
 #[test]
@@ -136,18 +153,18 @@ fn a_query_waits_for_its_reader() {
     let mut lazy = world.client();
     lazy.query("rows 1000000000");
     wait_until("it has begun", || world.fake.rows.load(Ordering::SeqCst) > 0);
-    // The socket and the channel fill; then it stands still.
-    let mut last = 0;
-    wait_until("it stands still", || {
-        std::thread::sleep(Duration::from_millis(50));
-        let now = world.fake.rows.load(Ordering::SeqCst);
-        std::mem::replace(&mut *world.fake.seen.lock().unwrap(), now) == now
-    });
-    last += world.fake.rows.load(Ordering::SeqCst);
-    assert!(last < 10_000_000, "{last} rows were made for nobody");
+    // The socket and the channel fill; then it stands still, while others are served.
     let mut other = world.client();
-    other.query("rows 1");
-    assert_eq!(other.kinds(), "TDCZ");
+    let made = || world.fake.rows.load(Ordering::SeqCst);
+    wait_until("it stands still", || {
+        let before = made();
+        (0..100).for_each(|_| {
+            other.query("rows 1");
+            assert_eq!(other.kinds(), "TDCZ");
+        });
+        made() == before + 100
+    });
+    assert!(made() < 10_000_000, "{} rows were made for nobody", made());
     drop(lazy);
     wait_until("it ends with its client", || world.fake.running.load(Ordering::SeqCst) == 0);
     world.stop();
@@ -193,6 +210,27 @@ fn a_portal_that_is_closed_lets_go() {
     client.sync();
     assert_eq!(client.kinds(), "Z");
     wait_until("it ends with its portal", || world.fake.running.load(Ordering::SeqCst) == 0);
+    world.stop();
+}
+
+/// Cursors that nobody reads on are many in some clients' pools.
+#[test]
+fn a_portal_that_waits_for_its_client_has_no_place() {
+    let world = World::serving(PgLimits { queries_max: 1, ..PgLimits::default() });
+    let mut client = world.client();
+    client.parse("rows 1000000000");
+    client.bind();
+    client.execute(5);
+    client.flush();
+    assert_eq!(client.until('s'), "12DDDDDs");
+    let mut other = world.client();
+    other.query("rows 1");
+    assert_eq!(other.kinds(), "TDCZ");
+    client.execute(5);
+    client.flush();
+    assert_eq!(client.until('s'), "DDDDDs");
+    other.query("rows 1");
+    assert_eq!(other.kinds(), "TDCZ");
     world.stop();
 }
 

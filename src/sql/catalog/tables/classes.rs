@@ -207,7 +207,8 @@ pub(super) fn pg_foreign_table(out: &mut Filler, world: &World) {
         let Some(source) = table.source() else { continue };
         let server = SERVERS.iter().find(|server| server.0 == source.connector).map_or(0, |server| server.1);
         let option = |name: &str, value: &str| Value::from(format!("{name}={value}"));
-        let options = (!source.topic.is_empty()).then(|| option("topic", &source.topic));
+        let topics = source.topics().collect::<Vec<_>>().join(",");
+        let options = (!topics.is_empty()).then(|| option("topic", &topics));
         out.add([
             ("ftrelid", table_oid(table.id).into()),
             ("ftserver", server.into()),

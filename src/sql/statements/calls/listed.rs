@@ -239,6 +239,7 @@ impl dataflow::Write for Calls {
         let count: usize = returning.iter().map(RecordBatch::num_rows).sum();
         let changes = RowChanges {
             table,
+            evaluated_on: Arc::new(def.clone()),
             gone: nothing.clone(),
             come: nothing,
             arbiters: Vec::new(),

@@ -64,12 +64,53 @@ fn what_they_are_not_for() {
 }
 
 #[test]
-fn several_topics_are_refused_by_name() {
+fn what_names_no_topics_is_refused() {
+    let create = |options: &str| format!("CREATE TABLE t (id int) WITH (connector = 'log', {options})");
+    let cases = [
+        ("topic = 'a,a'", "22023", "twice"),
+        ("topic = 'a,'", "22023", "1 to 249"),
+        ("topic = 'a', topic_pattern = 'a.*'", "42601", "leave one of them out"),
+        ("partitions = 3, topic_pattern = 'a.*'", "42601", "\"partitions\""),
+        ("topic_pattern = 'a('", "22023", "whole names"),
+        ("dlq_topic = 'a,b', topic = 'a'", "22023", "dlq_topic"),
+        ("start = 'latest'", "42601", "topic_pattern"),
+    ];
+    let cases: Vec<(String, &str, &str)> = cases.map(|(options, code, words)| (create(options), code, words)).into();
+    let cases: Vec<(&str, &str, &str)> = cases.iter().map(|(sql, code, words)| (sql.as_str(), *code, *words)).collect();
+    refused(&world(), &cases);
     refused(
         &world(),
         &[
-            ("CREATE TABLE t (id int) WITH (connector = 'log', topic = 'a,b')", "0A000", "UNION ALL"),
-            ("CREATE TABLE t (id int) WITH (connector = 'log', topic_pattern = 'a.*')", "0A000", "UNION ALL"),
+            (
+                "CREATE TABLE t (id int) WITH (connector = 'file', topic_pattern = 'a', path = '/x')",
+                "42601",
+                "'kafka' and 'log'",
+            ),
+            ("CREATE TABLE t (id int) WITH (topic_pattern = 'a')", "42601", "topic_pattern"),
+        ],
+    );
+}
+
+#[test]
+fn offsets_of_several_topics_name_them() {
+    let mut world = world();
+    let action = plan(&world, "CREATE TABLE two (id int) WITH (connector = 'log', topic = 'a, b.c')").unwrap().action;
+    let Action::CreateTable(def) = action else { panic!("{action:?}") };
+    let source = def.source().unwrap();
+    assert_eq!(source.topics().collect::<Vec<_>>(), ["a", "b.c"]);
+    world.add_table(def).unwrap();
+    let action = plan(&world, "ALTER TABLE two RESTART FROM 'b.c:1:7,a:0:5,b.c:0:6'").unwrap().action;
+    let Action::Mend(mend) = action else { panic!("{action:?}") };
+    let at = |place, number| Partition::of(place, number).unwrap();
+    let expected = [(at(0, 0), Offset(5)), (at(1, 0), Offset(6)), (at(1, 1), Offset(7))];
+    assert_eq!(mend.from, Some(ReadFrom::Offsets(expected.into())));
+    refused(
+        &world,
+        &[
+            ("ALTER TABLE two RESTART FROM '0:5'", "22023", "of which?"),
+            ("ALTER TABLE two RESTART FROM 'c:0:5'", "22023", "does not read topic"),
+            ("ALTER TABLE two RESTART FROM 'a:0:5,a:0:6'", "42601", "a:0:1200"),
+            ("ALTER TABLE fed RESTART FROM 'a:0:5'", "22023", "does not read topic"),
         ],
     );
 }

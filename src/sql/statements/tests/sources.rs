@@ -51,13 +51,13 @@ fn a_source_keeps_no_rows() {
 fn include_adds_columns_behind_the_others() {
     let def = made(
         "CREATE TABLE t (a int) INCLUDE KEY INCLUDE OFFSET AS \"Off\" INCLUDE PARTITION INCLUDE TIMESTAMP AS at \
-         INCLUDE HEADERS WITH (connector = 'kafka', topic = 't')",
+         INCLUDE HEADERS INCLUDE TOPIC WITH (connector = 'kafka', topic = 't')",
     );
     let columns: Vec<String> = def.columns.0.iter().map(|c| format!("{} {}", c.name, c.ty)).collect();
     assert_eq!(
         columns.join(", "),
         "a integer, _millstream_key bytea, Off bigint, _millstream_partition integer, at timestamptz(6), \
-         _millstream_headers jsonb"
+         _millstream_headers jsonb, _millstream_topic text"
     );
     let wanted = [
         (1, Include::Key),
@@ -65,6 +65,7 @@ fn include_adds_columns_behind_the_others() {
         (3, Include::Partition),
         (4, Include::Timestamp),
         (5, Include::Headers),
+        (6, Include::Topic),
     ];
     assert_eq!(def.source().unwrap().include, wanted);
     refused(

@@ -203,7 +203,14 @@ impl dataflow::Write for Locking {
         let (returning, rows) = self.run(values, view, limits)?;
         let tag = format!("SELECT {}", rows.num_rows());
         let (gone, come) = (rows.clone(), rows);
-        let changes = RowChanges { table: self.target.def.id, gone, come, arbiters: Vec::new(), sequences: Vec::new() };
+        let changes = RowChanges {
+            table: self.target.def.id,
+            evaluated_on: Arc::clone(&self.target.def),
+            gone,
+            come,
+            arbiters: Vec::new(),
+            sequences: Vec::new(),
+        };
         Ok(Written { changes, tag, returning })
     }
 }

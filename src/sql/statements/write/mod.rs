@@ -219,7 +219,8 @@ impl Write {
             // numbers that no row has are seen by nobody
             sequences.retain(|mark| mark.set.is_some());
         }
-        let changes = RowChanges { table: self.target.def.id, gone, come, arbiters, sequences };
+        let evaluated_on = Arc::clone(&self.target.def);
+        let changes = RowChanges { table: evaluated_on.id, evaluated_on, gone, come, arbiters, sequences };
         Ok(Written { changes, tag: self.change.tag(count), returning })
     }
 }

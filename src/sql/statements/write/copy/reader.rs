@@ -374,13 +374,14 @@ impl Write for Copied {
 
     fn evaluate(&self, _: &[Option<String>], view: &Arc<View>, _: &Limits) -> Result<Written, StatementError> {
         let def = &self.target.def;
-        let now = view.catalog.table(def.id).filter(|now| now.columns == def.columns && now.own() == def.own());
+        let now = view.catalog.table(def.id).filter(|now| now.has_rows_of(def));
         if now.is_none() {
             return Err(error("40001", format!("table \"{}\" was altered while rows were copied into it", def.name))
                 .with_hint("copy them again"));
         }
         let changes = RowChanges {
             table: def.id,
+            evaluated_on: Arc::clone(def),
             gone: self.target.nothing(),
             come: self.rows.clone(),
             arbiters: Vec::new(),

@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+"""medians.py FIGURES PEERS : a table of thousand rows per CPU-second, medians of all runs of a query; of millstream and of peers."""
+import collections
+import json
+import statistics
+import sys
+
+
+def lines(path):
+    with open(path, encoding="utf-8") as file:
+        return [json.loads(line) for line in file if line.startswith("{")]
+
+
+def main():
+    speeds, memory = collections.defaultdict(list), collections.defaultdict(int)
+    for run in lines(sys.argv[1]):
+        who = f"millstream, {run['source']} to {run['sink']}"
+        speeds[who, run["bench"]].append(run["rows_per_cpu_second"] / 1000)
+        memory[who] = max(memory[who], run["peak_rss_bytes"] / 2**20)
+    for run in lines(sys.argv[2]):
+        who = run["peer"]
+        speeds[who, run["q"]].append(run["rows"] / max(run["cpu_s"], 0.01) / 1000)
+        memory[who] = max(memory[who], run.get("peak_rss_mb", 0))
+    queries = list(dict.fromkeys(query for _, query in speeds))
+    print("| thousand rows per CPU-second | " + " | ".join(queries) + " | max RSS MiB |")
+    print("|---" * (len(queries) + 2) + "|")
+    for who in dict.fromkeys(who for who, _ in speeds):
+        cells = [f"{statistics.median(speeds[who, q]):.0f}" if (who, q) in speeds else "-" for q in queries]
+        print(f"| {who} | " + " | ".join(cells) + f" | {memory[who]:.0f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+-- Bids, passed through.
+SELECT auction, bidder, price, "dateTime", extra
+FROM bid

@@ -1,0 +1,3 @@
+-- Bids, with an expression.
+SELECT auction, bidder, price * 908 AS price, "dateTime", extra
+FROM bid

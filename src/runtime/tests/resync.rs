@@ -1,0 +1,183 @@
+//! An outbox past its bound: the pipeline goes on, and when the target is back it is brought together with its table, whatever
+//! dies meanwhile. What is not the sink's stays, and what is right already is not written again.
+
+use std::time::Instant;
+
+use super::database::{Database, Fault};
+use super::world::{Between, DEADLINE, Running, T, World, gone, put};
+
+const SINK: &str = "CREATE STREAM TABLE v AS SELECT id, a FROM t;
+    CREATE SINK s FROM v WITH (connector = 'postgres', url = 'postgres://u@h/d', table = 't', outbox_rows_max = 3);";
+
+/// A pipeline whose target has rows 1 to 3 and one that is not the sink's, is away, and has missed more than may wait.
+fn missed() -> (World, Database, Running) {
+    let world = World::new();
+    let database = world.database.clone();
+    let running = world.start();
+    running.sql(&format!("{T}{SINK}"));
+    running.feed("t", &[put(1, 1, 0), put(2, 2, 0), put(3, 3, 0)]);
+    database.wait_rows(&[row(1, 1), row(2, 2), row(3, 3)].each_ref().map(String::as_str));
+    shown(&running, |row| row[2] == "ACTIVE" && row[4] == "0");
+    database.set(|state| {
+        state.rows.insert(r#"{"id":100}"#.into(), row(100, 100));
+        state.away = true;
+    });
+    running.feed("t", &[gone(1), put(2, 20, 0), put(4, 4, 0), put(5, 5, 0)]);
+    (world, database, running)
+}
+
+fn row(id: i32, a: i32) -> String {
+    format!(r#"{{"id":{id},"a":{a}}}"#)
+}
+
+/// Waits until the target has these rows and the one that is not ours.
+fn wait(database: &Database, rows: &[(i32, i32)]) {
+    let mut rows: Vec<String> = rows.iter().chain(&[(100, 100)]).map(|(id, a)| row(*id, *a)).collect();
+    rows.sort();
+    database.wait_rows(&rows.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+fn shown(running: &Running, is_so: impl Fn(&[String]) -> bool) -> Vec<String> {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let row = running.show("SINKS").remove("s").unwrap();
+        if is_so(&row) {
+            return row;
+        }
+        assert!(Instant::now() < deadline, "{row:?}");
+    }
+}
+
+fn metrics(running: &Running) -> String {
+    running.handle.shared().metrics.text(running.handle.shared())
+}
+
+#[test]
+fn only_the_difference_is_applied_and_changes_follow() {
+    for between in [Between::Nothing, Between::Stop, Between::Crash] {
+        let (world, database, running) = missed();
+        let row = shown(&running, |row| row[2] == "RESYNCHRONISING: the database is away");
+        assert_ne!(row[4], "0", "not everything is there");
+        assert!(metrics(&running).contains("millstream_sink_resynchronising{sink=\"s\"} 1"));
+        running.handle.checkpoint().unwrap();
+        let running = world.again(running, between);
+        // A row that the target had goes, one comes again, one that it never had comes and goes.
+        running.feed("t", &[gone(3), put(1, 10, 0), put(6, 6, 0)]);
+        running.feed("t", &[gone(6), put(1, 1, 0)]);
+        assert_eq!(running.rows("v").len(), 4, "the pipeline goes on");
+        let applied = database.state().applied.len();
+        database.set(|state| state.away = false);
+        wait(&database, &[(1, 1), (2, 20), (4, 4), (5, 5)]);
+        shown(&running, |row| row[2] == "ACTIVE" && row[4] == "0");
+        {
+            let state = database.state();
+            let counts: Vec<_> = state.applied[applied..].iter().map(|(_, gone, come)| (*gone, *come)).collect();
+            assert_eq!(counts, [(2, 3)], "{between:?}: 3 and 6 go, 2, 4 and 5 come, and 1 is as it was");
+            assert_eq!(state.resynchronised, 1);
+        }
+        assert!(metrics(&running).contains("millstream_sink_resynchronising{sink=\"s\"} 0"));
+        running.feed("t", &[put(7, 7, 0), gone(5)]);
+        wait(&database, &[(1, 1), (2, 20), (4, 4), (7, 7)]);
+        assert_eq!(database.state().resynchronised, 1, "what follows are changes");
+    }
+}
+
+#[test]
+fn whatever_dies_in_the_middle_it_comes_to_the_table() {
+    for between in [Between::Nothing, Between::Stop, Between::Crash] {
+        for fault in [Fault::DieBefore, Fault::DieAfter] {
+            let (world, database, running) = missed();
+            shown(&running, |row| row[2].starts_with("RESYNCHRONISING"));
+            database.set(|state| {
+                state.hold = true;
+                state.faults.push_back(fault);
+                state.away = false;
+            });
+            database.wait("it is in hand", |state| state.in_hand > 0);
+            // Behind the epoch at which it is compared: one goes that is being written, one comes that is being deleted.
+            running.feed("t", &[gone(2), put(1, 11, 0)]);
+            running.handle.checkpoint().unwrap();
+            database.set(|state| state.hold = false);
+            database.wait("the fault", |state| state.faults.is_empty() && state.in_hand == 0);
+            let running = world.again(running, between);
+            wait(&database, &[(1, 11), (3, 3), (4, 4), (5, 5)]);
+            shown(&running, |row| row[2] == "ACTIVE" && row[4] == "0");
+            running.feed("t", &[gone(1)]);
+            wait(&database, &[(3, 3), (4, 4), (5, 5)]);
+        }
+    }
+}
+
+#[test]
+fn more_than_may_wait_changes_while_it_is_compared() {
+    for between in [Between::Nothing, Between::Crash] {
+        let (world, database, running) = missed();
+        shown(&running, |row| row[2].starts_with("RESYNCHRONISING"));
+        database.set(|state| {
+            state.hold = true;
+            state.away = false;
+        });
+        database.wait("it is in hand", |state| state.in_hand > 0);
+        running.feed("t", &[gone(2), gone(3), put(1, 11, 0), put(6, 6, 0)]);
+        running.handle.checkpoint().unwrap();
+        if between == Between::Crash {
+            database.set(|state| state.away = true);
+        }
+        database.set(|state| state.hold = false);
+        database.wait("it is not in hand", |state| state.in_hand == 0);
+        let running = world.again(running, between);
+        database.set(|state| state.away = false);
+        wait(&database, &[(1, 11), (4, 4), (5, 5), (6, 6)]);
+        shown(&running, |row| row[2] == "ACTIVE" && row[4] == "0");
+    }
+}
+
+#[test]
+fn a_checkpoint_from_before_the_mark_gathers_again() {
+    let (world, database, running) = missed();
+    shown(&running, |row| row[2].starts_with("RESYNCHRONISING"));
+    // No checkpoint has the mark, nor what was missed.
+    running.crash();
+    let running = world.start();
+    running.feed("t", &[gone(4)]);
+    database.set(|state| state.away = false);
+    wait(&database, &[(2, 20), (3, 3), (5, 5)]);
+    shown(&running, |row| row[2] == "ACTIVE" && row[4] == "0");
+}
+
+#[test]
+fn a_target_that_is_somebody_elses_by_now_is_not_touched() {
+    let (_world, database, running) = missed();
+    shown(&running, |row| row[2].starts_with("RESYNCHRONISING"));
+    database.set(|state| {
+        state.progress.as_mut().unwrap().incarnation = "another".into();
+        state.away = false;
+    });
+    let row = shown(&running, |row| row[2].starts_with("ERROR"));
+    assert!(row[2].contains("belongs to another pipeline"), "{row:?}");
+    assert_eq!(database.state().rows.len(), 4, "{:?}", database.state().rows);
+}
+
+#[test]
+fn a_new_sink_of_a_table_with_more_rows_is_filled_by_comparing() {
+    for between in [Between::Nothing, Between::Stop, Between::Crash] {
+        let world = World::new();
+        let database = world.database.clone();
+        let running = world.start();
+        running.sql(T);
+        running.feed("t", &[put(1, 1, 0), put(2, 2, 0), put(3, 3, 0), put(4, 4, 0)]);
+        database.set(|state| {
+            state.rows.insert(r#"{"id":100}"#.into(), row(100, 100));
+            state.away = true;
+        });
+        running.sql(SINK);
+        assert!(shown(&running, |row| row[2].starts_with("RESYNCHRONISING"))[4] != "0");
+        let running = world.again(running, between);
+        running.feed("t", &[gone(1), put(5, 5, 0)]);
+        database.set(|state| state.away = false);
+        wait(&database, &[(2, 2), (3, 3), (4, 4), (5, 5)]);
+        shown(&running, |row| row[2] == "ACTIVE" && row[4] == "0");
+        running.feed("t", &[gone(2)]);
+        wait(&database, &[(3, 3), (4, 4), (5, 5)]);
+    }
+}
