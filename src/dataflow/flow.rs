@@ -1,9 +1,9 @@
 //! The operators of one stream table, wired as its graph says.
 //!
 //! A step pushes the input tables' deltas through the graph in topological order. An operator whose inputs did not change
-//! and that owes nothing is not touched. Inputs are consolidated and made canonical once, so that an expression never meets
-//! a row that was in neither the old nor the new contents; the result is consolidated, so that it is a function of the
-//! Z-set alone.
+//! and that owes nothing is not touched. Inputs are made canonical, and consolidated if rows can cancel, once, so that an
+//! expression never meets a row that was in neither the old nor the new contents; the result is consolidated, so that it is a
+//! function of the Z-set alone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -196,7 +196,8 @@ fn enter(
         return Ok(Some(known.clone()));
     }
     let Some(delta) = inputs.get(&table).filter(|delta| !delta.is_empty()) else { return Ok(None) };
-    let delta = consolidate(&canonical_under(codec.schema(), delta)?, codec);
+    let delta = canonical_under(codec.schema(), delta)?;
+    let delta = if delta.only_inserts() { delta } else { consolidate(&delta, codec) };
     entered.insert(table, delta.clone());
     Ok(Some(delta))
 }

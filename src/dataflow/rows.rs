@@ -21,13 +21,13 @@ pub(crate) fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> 
 
 /// The same rows under an operator's own schema.
 pub(crate) fn under(schema: &SchemaRef, delta: &Delta) -> Result<Delta, FlowError> {
-    Ok(delta.with_batch(batch(schema, delta.batch().columns().to_vec(), delta.len())?))
+    Ok(delta.in_batch(batch(schema, delta.batch().columns().to_vec(), delta.len())?))
 }
 
 /// As [`under`], with floats made canonical: where rows enter.
 pub(crate) fn canonical_under(schema: &SchemaRef, delta: &Delta) -> Result<Delta, FlowError> {
     let columns = delta.batch().columns().iter().map(canonical).collect();
-    Ok(delta.with_batch(batch(schema, columns, delta.len())?))
+    Ok(delta.in_batch(batch(schema, columns, delta.len())?))
 }
 
 /// The columns of expressions over a batch.
@@ -57,11 +57,6 @@ pub(crate) fn where_true(column: &ArrayRef) -> Result<Vec<u32>, FlowError> {
 /// The values at `indices`.
 pub(crate) fn gather(column: &ArrayRef, indices: &UInt32Array) -> Result<ArrayRef, FlowError> {
     take(column, indices, None).map_err(|error| FlowError::invariant(format!("rows taken from a column: {error}")))
-}
-
-/// The byte strings at `indices`.
-pub(crate) fn gather_bytes(rows: &RowBytes, indices: impl IntoIterator<Item = u32>) -> RowBytes {
-    indices.into_iter().map(|at| rows.row(at as usize)).collect()
 }
 
 /// `count` empty byte strings.

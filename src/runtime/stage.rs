@@ -323,8 +323,7 @@ impl Staged {
 /// The digest of a delta.
 pub(crate) fn digest(delta: &Delta, codec: &RowCodec) -> Digest {
     let mut digest = Digest::default();
-    let rows = codec.encode_batch(delta.batch());
-    for (row, weight) in rows.iter().zip(delta.weights().values()) {
+    for (row, weight) in delta.bytes(codec).iter().zip(delta.weights().values()) {
         digest.add(row, *weight);
     }
     digest

@@ -8,9 +8,9 @@ pub fn consolidate(delta: &Delta, codec: &RowCodec) -> Delta {
     if delta.is_empty() {
         return delta.clone();
     }
-    let rows = codec.encode_batch(delta.batch());
+    let rows = delta.bytes(codec);
     let weights = delta.weights().values();
-    let order = sorted(&rows);
+    let order = sorted(rows);
     let mut indices = Vec::with_capacity(order.len());
     let mut sums = Vec::with_capacity(order.len());
     for run in order.chunk_by(|&a, &b| rows.row(a as usize) == rows.row(b as usize)) {

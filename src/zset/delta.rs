@@ -3,15 +3,21 @@
 //! A delta need not be consolidated: a row may occur several times, with any weights, zero included. What it means is
 //! the sum.
 
+use std::sync::{Arc, OnceLock};
+
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::{concat, concat_batches, take};
 use arrow::datatypes::SchemaRef;
+
+use crate::{RowBytes, RowCodec};
 
 /// Rows with weights.
 #[derive(Debug, Clone)]
 pub struct Delta {
     batch: RecordBatch,
     weights: Int64Array,
+    /// The bytes of the rows, from the first who asks for them on: copies of a delta share them.
+    bytes: Arc<OnceLock<RowBytes>>,
 }
 
 impl Delta {
@@ -19,18 +25,18 @@ impl Delta {
     pub fn new(batch: RecordBatch, weights: Int64Array) -> Self {
         assert_eq!(batch.num_rows(), weights.len(), "a weight for every row");
         assert_eq!(weights.null_count(), 0, "weights are never NULL");
-        Self { batch, weights }
+        Self { batch, weights, bytes: Arc::default() }
     }
 
     /// Every row of a batch, once.
     pub fn inserts(batch: RecordBatch) -> Self {
         let weights = Int64Array::from_value(1, batch.num_rows());
-        Self { batch, weights }
+        Self::new(batch, weights)
     }
 
     /// No rows.
     pub fn empty(schema: SchemaRef) -> Self {
-        Self { batch: RecordBatch::new_empty(schema), weights: Int64Array::from_value(0, 0) }
+        Self::new(RecordBatch::new_empty(schema), Int64Array::from_value(0, 0))
     }
 
     /// The rows.
@@ -58,11 +64,27 @@ impl Delta {
         self.len() == 0
     }
 
+    /// Whether every weight is above zero: then no two rows cancel, whatever they are.
+    pub fn only_inserts(&self) -> bool {
+        self.weights.values().iter().all(|weight| *weight > 0)
+    }
+
+    /// The bytes of the rows; `codec` must be one of their types.
+    pub fn bytes(&self, codec: &RowCodec) -> &RowBytes {
+        self.bytes.get_or_init(|| codec.encode_batch(&self.batch))
+    }
+
+    /// The same delta with its rows in another batch, which has the same bytes for each: under other names, with canonical floats.
+    pub fn in_batch(&self, batch: RecordBatch) -> Self {
+        assert_eq!(batch.num_rows(), self.len(), "the same rows");
+        Self { batch, ..self.clone() }
+    }
+
     /// The same rows with every weight negated.
     #[must_use]
     pub fn negated(&self) -> Self {
         let weights = self.weights.values().iter().map(|w| -w).collect::<Vec<_>>();
-        Self { batch: self.batch.clone(), weights: weights.into() }
+        Self { batch: self.batch.clone(), weights: weights.into(), bytes: Arc::clone(&self.bytes) }
     }
 
     /// The sum of several deltas of one schema: their rows one after another, not consolidated.
@@ -76,20 +98,24 @@ impl Delta {
                 let weights: Vec<&dyn Array> = many.iter().map(|d| &d.weights as &dyn Array).collect();
                 let weights = concat(&weights).expect("weights are of one type");
                 let weights = weights.as_any().downcast_ref::<Int64Array>().expect("weights are Int64").clone();
-                Self { batch, weights }
+                Self::new(batch, weights)
             }
         }
     }
 
     /// The rows at `indices`, in that order, with weights of their own.
     pub fn gather(&self, indices: Vec<u32>, weights: Vec<i64>) -> Self {
+        let bytes = match self.bytes.get() {
+            Some(bytes) => OnceLock::from(bytes.gather(&indices)),
+            None => OnceLock::new(),
+        };
         // Not take_record_batch: it loses the number of rows of a batch without columns.
         let options = RecordBatchOptions::new().with_row_count(Some(indices.len()));
         let indices = UInt32Array::from(indices);
         let column = |column: &ArrayRef| take(column, &indices, None).expect("indices are in range");
         let columns = self.batch.columns().iter().map(column).collect();
         let batch = RecordBatch::try_new_with_options(self.schema(), columns, &options).expect("columns of the schema");
-        Self::new(batch, weights.into())
+        Self { bytes: Arc::new(bytes), ..Self::new(batch, weights.into()) }
     }
 
     /// The same weights over other columns of the same length (a projection).

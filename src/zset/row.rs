@@ -48,6 +48,15 @@ impl RowBytes {
         self.ends.push(self.data.len());
     }
 
+    /// The rows at `indices`, in that order.
+    #[must_use]
+    pub fn gather(&self, indices: &[u32]) -> Self {
+        let bytes = indices.iter().map(|&at| self.row(at as usize).len()).sum();
+        let mut out = Self::with_capacity(indices.len(), bytes);
+        indices.iter().for_each(|&at| out.push(self.row(at as usize)));
+        out
+    }
+
     /// All rows in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> + '_ {
         (0..self.len()).map(|index| self.row(index))

@@ -29,8 +29,8 @@ impl Contents {
         let snapshot = self.arrangement.staged();
         let old = snapshot.probe(&keys.keys)?;
         let walked = walk(changes, &keys, &old, rows.num_rows() as u32);
-        let pool = self.pool(rows, &old, &walked.kept);
-        let bytes = self.codec.encode_batch(&pool);
+        let pool = Delta::inserts(self.pool(rows, &old, &walked.kept));
+        let bytes = pool.bytes(&self.codec);
         let mut out = DeltaBuilder::new(self.codec.schema().clone());
         let (mut at, mut weights) = (Vec::new(), Vec::new());
         let (mut touched, mut values, mut present) = (RowBytes::default(), RowBytes::default(), Vec::new());
@@ -64,7 +64,7 @@ impl Contents {
             }
         }
         self.arrangement.stage_replace(&touched, &values, &present);
-        out.push(Delta::inserts(pool).gather(at, weights));
+        out.push(pool.gather(at, weights));
         Ok(Resolved { delta: out.finish(), unresolved: walked.unresolved, missing_retractions: 0 })
     }
 

@@ -39,8 +39,8 @@ impl Contents {
         let (at, weights) = changed.map(|(at, (now, before))| (at, now - before)).unzip();
         out.push(Delta::inserts(rows.clone()).gather(at, weights));
         let delta = out.finish();
-        let bytes = self.codec.encode_batch(delta.batch());
-        self.arrangement.stage(&bytes, &bytes, delta.weights().values());
+        let bytes = delta.bytes(&self.codec);
+        self.arrangement.stage(bytes, bytes, delta.weights().values());
         Ok(Resolved { delta, unresolved: Vec::new(), missing_retractions })
     }
 

@@ -159,10 +159,13 @@ impl Contents {
         if delta.is_empty() {
             return Ok(());
         }
-        let keys = self.keys(delta.batch());
-        let rows = self.codec.encode_batch(delta.batch());
-        let changes = net_rows(delta.weights().values(), &rows)?;
-        let gone: Vec<(u32, i64)> = changes.iter().copied().filter(|(_, weight)| *weight < 0).collect();
+        let rows = delta.bytes(&self.codec);
+        let of_key = (!self.key.is_empty()).then(|| self.keys(delta.batch()));
+        let keys = of_key.as_ref().unwrap_or(rows);
+        let gone = match delta.only_inserts() {
+            true => Vec::new(),
+            false => net_rows(delta.weights().values(), rows)?.into_iter().filter(|(_, weight)| *weight < 0).collect(),
+        };
         let found = self.arrangement.staged().probe(&gone.iter().map(|(at, _)| keys.row(*at as usize)).collect())?;
         for (probe, (at, weight)) in gone.iter().enumerate() {
             let row = rows.row(*at as usize);
@@ -175,8 +178,8 @@ impl Contents {
                 )));
             }
         }
-        self.arrangement.stage(&keys, &rows, delta.weights().values());
-        self.rows_staged += changes.iter().map(|(_, weight)| weight).sum::<i64>();
+        self.arrangement.stage(keys, rows, delta.weights().values());
+        self.rows_staged += delta.weights().values().iter().sum::<i64>();
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use zset::{Delta, RowCodec};
 
 use super::Operator;
 use crate::FlowError;
-use crate::rows::{empty_rows, gather_bytes, net_rows, under};
+use crate::rows::{empty_rows, net_rows, under};
 
 pub(crate) struct Distinct {
     codec: RowCodec,
@@ -51,10 +51,10 @@ impl Operator for Distinct {
 
     fn step(&mut self, inputs: &[Delta]) -> Result<Delta, FlowError> {
         let input = under(self.codec.schema(), &inputs[0])?;
-        let rows = self.codec.encode_batch(input.batch());
-        let changes = net_rows(input.weights().values(), &rows)?;
+        let rows = input.bytes(&self.codec);
+        let changes = net_rows(input.weights().values(), rows)?;
         let (at, sums): (Vec<u32>, Vec<i64>) = changes.into_iter().unzip();
-        let shown = transitions(&mut self.counts, &gather_bytes(&rows, at.iter().copied()), &sums)?;
+        let shown = transitions(&mut self.counts, &rows.gather(&at), &sums)?;
         let (at, shown) = at.into_iter().zip(shown).filter(|(_, weight)| *weight != 0).unzip();
         Ok(input.gather(at, shown))
     }

@@ -12,7 +12,6 @@ use zset::{ColumnType, RowBytes, RowCodec};
 use super::accumulator::{Accumulator, Failed, Part};
 use super::encoding::{Reader, put_bytes};
 use crate::FlowError;
-use crate::rows::gather_bytes;
 
 pub(super) struct Extremum {
     end: End,
@@ -81,7 +80,7 @@ impl Accumulator for Extremum {
         if ask.is_empty() {
             return Ok(());
         }
-        let ends = ordered.all.probe_end(&gather_bytes(keys, ask.iter().copied()), self.end)?;
+        let ends = ordered.all.probe_end(&keys.gather(&ask), self.end)?;
         if ends.weights.iter().any(|weight| *weight < 0) {
             return Err(FlowError::invariant(format!("arrangement {}: a value below zero times", ordered.all.id())));
         }

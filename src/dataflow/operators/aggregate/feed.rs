@@ -13,7 +13,7 @@ use zset::{Column, ColumnType, Delta, RowBytes, RowCodec, RowType};
 
 use super::accumulator::{Ordered, Part};
 use crate::operators::distinct::transitions;
-use crate::rows::{eval, gather, gather_bytes, net_groups, where_true};
+use crate::rows::{eval, gather, net_groups, where_true};
 use crate::{Eval, FlowError};
 
 /// What a feed passes on.
@@ -152,9 +152,9 @@ impl Feed {
         let bytes = self.codec.encode(&[Arc::clone(values)]);
         let (at, weights): (Vec<u32>, Vec<i64>) = net_groups(weights, groups, &bytes)?.into_iter().unzip();
         let groups = pick(groups, &at);
-        let bytes = gather_bytes(&bytes, at);
+        let bytes = bytes.gather(&at);
         let state = self.state()?;
-        state.stage(&gather_bytes(keys, groups.iter().copied()), &bytes, &weights);
+        state.stage(&keys.gather(&groups), &bytes, &weights);
         let ordered = Ordered { bytes, all: state.staged() };
         Ok(Part { groups, values: None, weights, ordered: Some(ordered) })
     }

@@ -8,7 +8,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use state::Arrangement;
 use zset::{Delta, RowBytes, RowCodec, key_hash, sorted_by};
 
-use crate::rows::{batch, empty_rows, eval_all, gather_bytes, net};
+use crate::rows::{batch, empty_rows, eval_all, net};
 use crate::{Eval, FlowError};
 
 pub(crate) struct Side {
@@ -61,7 +61,7 @@ impl Side {
         }
         let columns = eval_all(&self.keys, delta.batch())?;
         let keys = encode_keys(&columns, delta.len(), codec)?;
-        let bytes = self.codec.encode_batch(delta.batch());
+        let bytes = delta.bytes(&self.codec);
         let null = |at: u32| columns.iter().any(|column| column.is_null(at as usize));
         let (kept, weights): (Vec<u32>, Vec<i64>) =
             (0..delta.len() as u32).filter(|&at| !null(at)).map(|at| (at, delta.weights().value(at as usize))).unzip();
@@ -83,8 +83,8 @@ impl Side {
             ends.push(place + 1);
         }
         let (at, weights): (Vec<u32>, Vec<i64>) = sums.iter().map(|(at, sum)| (kept[*at as usize], *sum)).unzip();
-        let bytes = gather_bytes(&bytes, at.iter().copied());
         let sorted = delta.gather(at, weights.clone());
+        let bytes = sorted.bytes(&self.codec).clone();
         let rows = batch(self.codec.schema(), sorted.batch().columns().to_vec(), sorted.len())?;
         Ok(Changed { keys: distinct, hashes: of_distinct, ends, rows, bytes, weights })
     }
