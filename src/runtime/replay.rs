@@ -238,7 +238,6 @@ impl Engine {
                 self.sinks.insert(*id, sink);
                 Ok(staged)
             }
-            // M: to be written.
             CatalogChange::Drop { sink, name, cascade } => {
                 self.replay_drop(*sink, name, *cascade)?;
                 Ok(Staged::at(record.timestamp))

@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use super::auth::Password;
 use super::cancel::Sessions;
 use super::error::PgError;
+use super::read::WAITING_MAX;
 use crate::Tls;
 
 /// The bounds that statements and connections are held to.
@@ -51,6 +52,8 @@ pub struct PgDoor {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) running: Arc<Semaphore>,
+    /// Places of queries that wait for their clients.
+    pub(crate) waiting: Arc<Semaphore>,
     /// Whether connections are to end; they have a receiver each.
     pub(crate) leaving: watch::Sender<bool>,
     engine: OnceLock<Handle>,
@@ -75,6 +78,7 @@ impl PgDoor {
             sessions: Arc::default(),
             connections: Arc::new(Semaphore::new(limits.connections_max)),
             running: Arc::new(Semaphore::new(limits.queries_max)),
+            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
             limits,
             leaving: watch::Sender::new(false),
             engine: OnceLock::new(),

@@ -125,8 +125,10 @@ impl Session {
             }
             Progress::Open(bounds, answer) => {
                 self.resume(&bounds);
-                if let Some(source) = answer.rows.as_ref().and_then(|rows| rows.source.as_ref()) {
-                    source.slot.take(self.place(&bounds).await?);
+                if let Some(source) = answer.rows.as_ref().and_then(|rows| rows.source.as_ref())
+                    && source.slot.is_waiting()
+                {
+                    source.slot.run(self.place(&bounds).await?);
                 }
                 (bounds, answer)
             }
@@ -154,7 +156,7 @@ impl Session {
         if finished {
             self.complete(&answer.tag, sent);
         } else {
-            rows.source.iter().for_each(|source| source.slot.give_back());
+            rows.source.iter().for_each(|source| source.slot.wait(&self.door.waiting));
             portal.progress = Progress::Open(bounds, answer);
             self.conn.put(&PortalSuspended::new());
         }

@@ -1,15 +1,15 @@
 //! Reads: a thread runs the query on a view and writes its rows; a bounded channel carries them.
 //!
-//! A query that waits for its client to ask for more has no place among the running ones: cursors that are left open hold up
-//! nobody. What it keeps in memory is bounded as when it runs.
+//! A query that waits for its client to ask for more has no place among the running ones, so that cursors which are left open hold
+//! up nobody. It has its thread and its memory still: more than [`WAITING_MAX`] keep their places.
 
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dataflow::{Limits, Read, View};
 use runtime::Counted;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{Sender, channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answer::{Answer, Encoder, Rows, Source, Tag};
 use super::error::PgError;
@@ -19,6 +19,9 @@ use super::statement;
 /// Chunks that may wait for the client.
 const CHUNKS_MAX: usize = 4;
 
+/// So many queries may wait for their clients without a place: half of the threads that the server has.
+pub(crate) const WAITING_MAX: usize = 256;
+
 /// A place among the running queries, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -26,27 +29,50 @@ pub(crate) struct Place {
     pub _counted: Counted,
 }
 
-/// Where a query has its place, if it has one now.
+/// What a query has.
+#[derive(Debug)]
+enum Held {
+    Running(#[allow(dead_code, reason = "held")] Place),
+    Waiting(#[allow(dead_code, reason = "held")] OwnedSemaphorePermit),
+    Ended,
+}
+
+/// Where a query has its place.
 #[derive(Debug, Clone)]
-pub(crate) struct Slot(Arc<Mutex<Option<Place>>>);
+pub(crate) struct Slot(Arc<Mutex<Held>>);
 
 impl Slot {
     pub fn new(place: Place) -> Self {
-        Self(Arc::new(Mutex::new(Some(place))))
+        Self(Arc::new(Mutex::new(Held::Running(place))))
     }
 
-    /// It runs again.
-    pub fn take(&self, place: Place) {
-        self.put(Some(place));
+    /// Whether it must have a place again before it goes on.
+    pub fn is_waiting(&self) -> bool {
+        matches!(*self.held(), Held::Waiting(_))
     }
 
-    /// It waits for its client, or has ended.
-    pub fn give_back(&self) {
-        self.put(None);
+    /// It runs again, unless it has ended meanwhile.
+    pub fn run(&self, place: Place) {
+        let mut held = self.held();
+        if !matches!(*held, Held::Ended) {
+            *held = Held::Running(place);
+        }
     }
 
-    fn put(&self, place: Option<Place>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = place;
+    /// It waits for its client; without a place if one of those `waiting` is free.
+    pub fn wait(&self, waiting: &Arc<Semaphore>) {
+        let mut held = self.held();
+        if let (Held::Running(_), Ok(permit)) = (&*held, Arc::clone(waiting).try_acquire_owned()) {
+            *held = Held::Waiting(permit);
+        }
+    }
+
+    fn end(&self) {
+        *self.held() = Held::Ended;
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -64,7 +90,7 @@ pub(crate) struct Reading {
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        self.slot.give_back();
+        self.slot.end();
     }
 }
 

@@ -234,6 +234,33 @@ fn a_portal_that_waits_for_its_client_has_no_place() {
     world.stop();
 }
 
+/// Each has a thread, and the server has a limit of those.
+#[test]
+fn those_that_wait_without_a_place_are_not_without_number() {
+    let world = World::serving(PgLimits { queries_max: 2, ..PgLimits::default() });
+    let mut client = world.client();
+    let all = world.door.waiting.available_permits();
+    for round in [0, 1] {
+        // The second time there is no room among those that wait: the portal keeps its place.
+        let _taken = (round == 1).then(|| world.door.waiting.clone().try_acquire_many_owned(all as u32).unwrap());
+        client.parse("rows 1000000000");
+        client.bind();
+        client.execute(5);
+        client.flush();
+        assert_eq!(client.until('s'), "12DDDDDs");
+        assert_eq!(world.door.running.available_permits(), 2 - round);
+        client.execute(5);
+        client.flush();
+        assert_eq!(client.until('s'), "DDDDDs");
+        client.sync();
+        assert_eq!(client.kinds(), "Z");
+        wait_until("it ends with its portal", || world.fake.running.load(Ordering::SeqCst) == 0);
+        wait_until("its place is free", || world.door.running.available_permits() == 2);
+    }
+    assert_eq!(world.door.waiting.available_permits(), all);
+    world.stop();
+}
+
 #[test]
 fn phases_have_their_errors() {
     use super::error::PgError;
