@@ -262,7 +262,7 @@ fn gone() -> EngineError {
 
 /// What a statement is told whose epoch the engine could not finish. Of a commit that was begun nobody here knows how it ended:
 /// whoever has fenced us may have found it ready, and completed it.
-fn unfinished(error: &EngineError, committing: bool) -> EngineError {
+pub(crate) fn unfinished(error: &EngineError, committing: bool) -> EngineError {
     match error {
         _ if committing => EngineError::Statement(StatementError {
             sqlstate: "08007",

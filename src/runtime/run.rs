@@ -14,7 +14,7 @@ use zset::{Epoch, Offset, Partition, TimestampMs};
 
 use crate::ddl::Origin;
 use crate::engine::Position;
-use crate::group::{Input, Waiting};
+use crate::group::{Input, Waiting, unfinished};
 use crate::outbox::Report;
 use crate::source::{Source, Trouble};
 use crate::{Engine, EngineError, Phase, Reply, WriteError};
@@ -252,6 +252,7 @@ impl Engine {
                     Err(EngineError::InDoubt(why)) => Err(EngineError::InDoubt(why.clone())),
                     Err(error) => Err(EngineError::Log(error.to_string())),
                 };
+                let result = result.map_err(|error| if self.committing { unfinished(&error, true) } else { error });
                 // Whoever asked may be gone; the statement is committed all the same.
                 let _ = reply.send(result);
                 ended

@@ -134,8 +134,9 @@ fn a_statement_that_is_fenced_stops_it_too() {
     let world = World::new();
     let running = world.start();
     let _other = world.log.inner.writer().unwrap();
-    assert_eq!(running.refusal(T).exit_code(), 4);
-    assert_eq!(running.end().0, Phase::Fenced);
+    assert_eq!(running.refusal(T).sqlstate(), "08007", "whoever fenced it may have completed the commit");
+    let (phase, end) = running.end();
+    assert_eq!((phase, end.unwrap_err().exit_code()), (Phase::Fenced, 4));
 }
 
 #[test]

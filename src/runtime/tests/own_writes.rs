@@ -276,6 +276,14 @@ fn a_statement_that_cannot_be_answered_is_told_what_is_known() {
         assert_eq!(code, if fault == Fault::FencedAfter { 4 } else { 1 });
         assert_eq!(world.start().rows("k").len(), there, "{fault:?}: recovery found out");
     }
+    for (fault, there) in [(Fault::DieBefore, false), (Fault::DieAfter, true), (Fault::FencedAfter, true)] {
+        let world = World::new();
+        let running = world.start();
+        world.log.faults.commits.lock().unwrap().push_back(fault);
+        assert_eq!(running.handle.execute("CREATE TABLE k (id INT)").unwrap_err().sqlstate(), "08007", "{fault:?}");
+        running.end().1.unwrap_err();
+        assert_eq!(world.start().handle.table("k").unwrap().is_some(), there, "{fault:?}");
+    }
     for (point, code, there) in [("epoch-staged", "58000", 0), ("commit-after", "08007", 1)] {
         let world = World::new();
         let running = world.start();
