@@ -52,6 +52,7 @@ pub const PROPERTIES: &[(&str, Property)] = &[
     ("a_transaction_covers_several_topics", a_transaction_covers_several_topics),
     ("a_refused_transaction_leaves_nothing", a_refused_transaction_leaves_nothing),
     ("an_empty_commit_is_a_commit", an_empty_commit_is_a_commit),
+    ("a_commit_that_may_not_wait_is_a_commit", a_commit_that_may_not_wait_is_a_commit),
     ("what_follows_knows_the_offsets_of_what_went_before", what_follows_knows_the_offsets_of_what_went_before),
     ("a_refusal_of_what_follows_leaves_neither", a_refusal_of_what_follows_leaves_neither),
     ("a_fenced_commit_in_two_parts_leaves_nothing", a_fenced_commit_in_two_parts_leaves_nothing),

@@ -176,9 +176,11 @@ pub trait Writer: Send {
         rest: &mut dyn FnMut(&[Offset]) -> Vec<OutRecord>,
     ) -> Result<Vec<Offset>, CommitError>;
 
-    /// Whom to tell, every few seconds, that a commit waits and does not hang. One that never waits for long tells nobody.
-    fn on_wait(&mut self, tell: Box<dyn Fn() + Send>) {
-        let _ = tell;
+    /// Whom to ask, every second or so, whether a commit that waits may go on waiting: that it is asked says that it does not hang.
+    /// One that may not is given up some seconds after it began, and not before: `Aborted` where nothing of it can become visible,
+    /// else `InDoubt`. A writer that never waits for long asks nobody.
+    fn on_wait(&mut self, may_wait: Box<dyn Fn() -> bool + Send>) {
+        let _ = may_wait;
     }
 
     /// As [`Writer::commit`], of records that need to know nothing of each other.

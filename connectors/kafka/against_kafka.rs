@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod group;
+mod leaving;
 mod reading;
 mod restart;
 pub(crate) mod support;

@@ -106,14 +106,21 @@ pub(crate) struct Sender {
     waits: Option<Waits>,
 }
 
-/// Whom to tell that we wait, and when that was done.
+/// Whom to ask whether we may wait, and when that was done.
 struct Waits {
-    tell: Box<dyn Fn() + Send>,
-    told: Cell<Instant>,
+    may_wait: Box<dyn Fn() -> bool + Send>,
+    asked: Cell<Instant>,
+    /// When the commit in hand began.
+    since: Instant,
+    /// It has waited long enough.
+    over: Cell<bool>,
 }
 
-/// How often it is told.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How often it is asked.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// So long a commit may take in any case.
+const COMMIT_LEAST: Duration = Duration::from_secs(5);
 
 /// How long a question may take while a commit waits for the answer.
 const QUESTION: Duration = Duration::from_secs(5);
@@ -142,16 +149,31 @@ impl Sender {
     pub(crate) fn serve(&self, wait: Duration) {
         self.producer.poll(wait);
         if let Some(waits) = &self.waits
-            && waits.told.get().elapsed() > TELL_EVERY
+            && waits.asked.get().elapsed() > ASK_EVERY
         {
-            waits.told.set(Instant::now());
-            (waits.tell)();
+            waits.asked.set(Instant::now());
+            let may_wait = (waits.may_wait)();
+            waits.over.set(!may_wait && waits.since.elapsed() > COMMIT_LEAST);
         }
     }
 
-    /// Whom to tell while it waits.
-    pub(crate) fn on_wait(&mut self, tell: Box<dyn Fn() + Send>) {
-        self.waits = Some(Waits { tell, told: Cell::new(Instant::now()) });
+    /// Whom to ask while it waits.
+    pub(crate) fn on_wait(&mut self, may_wait: Box<dyn Fn() -> bool + Send>) {
+        let now = Instant::now();
+        self.waits = Some(Waits { may_wait, asked: Cell::new(now), since: now, over: Cell::new(false) });
+    }
+
+    /// A commit begins.
+    pub(crate) fn commit_begins(&mut self) {
+        if let Some(waits) = &mut self.waits {
+            waits.since = Instant::now();
+            waits.over.set(false);
+        }
+    }
+
+    /// Whether the commit in hand is to be given up.
+    pub(crate) fn is_over(&self) -> bool {
+        self.waits.as_ref().is_some_and(|waits| waits.over.get())
     }
 
     /// The failures of this round, first records first.
@@ -207,7 +229,7 @@ impl Sender {
     }
 
     /// Sends all. `Some`: all were written, each with its offset (none, if the broker only remembers that it has it).
-    /// `None`: something failed, and some may be on their way still; what failed is in `failures`.
+    /// `None`: something failed, or it is over; some may be on their way still; what failed is in `failures`.
     pub(crate) fn send(&mut self, records: &[OutRecord], windows: &Windows) -> Option<Vec<Option<Offset>>> {
         self.begin(records.len());
         let mut sent: HashMap<&Arc<str>, usize> = HashMap::new();
@@ -243,7 +265,7 @@ impl Sender {
         loop {
             match self.producer.send(to_send) {
                 Ok(()) => return Some(()),
-                Err((KafkaError::MessageProduction(Code::QueueFull), again)) => {
+                Err((KafkaError::MessageProduction(Code::QueueFull), again)) if !self.is_over() => {
                     self.serve(Duration::from_millis(1));
                     to_send = again;
                 }
@@ -271,6 +293,9 @@ impl Sender {
             };
             if open == 0 {
                 return Some(());
+            }
+            if self.is_over() {
+                return None;
             }
             if open != last {
                 (last, heard) = (open, Instant::now());

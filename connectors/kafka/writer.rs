@@ -23,6 +23,10 @@ const INIT: Duration = Duration::from_secs(90);
 const COMMIT_MIN: Duration = Duration::from_secs(120);
 /// How long an abort is waited for; after that it is finished before the next commit.
 const ABORT: Duration = Duration::from_secs(30);
+/// The same when there is to be no next commit: a start aborts it.
+const ABORT_AT_END: Duration = Duration::from_secs(1);
+/// Why a commit is given up that might still come through.
+const ASKED: &str = "asked to stop, and the brokers do not answer";
 
 /// Each batch that was refused in a commit may need one.
 const MENDED_MAX: u32 = 8;
@@ -164,7 +168,7 @@ impl KafkaWriter {
         // As long as the broker may know it.
         let deadline = self.begun + self.lifetime.max(COMMIT_MIN);
         loop {
-            let error = match self.sender.producer.commit_transaction(Duration::from_secs(5)) {
+            let error = match self.sender.producer.commit_transaction(Duration::from_secs(1)) {
                 Ok(()) => {
                     let told = self.faults.reach("commit-doubt");
                     return told.map_err(|fault| self.end_with(End::InDoubt(fault.to_string())));
@@ -176,6 +180,9 @@ impl KafkaWriter {
                 KafkaError::Transaction(e) if e.is_fatal() => return Err(self.failed(&error)),
                 KafkaError::Transaction(e) if e.txn_requires_abort() => return Err(self.abort(&e.to_string())),
                 KafkaError::Transaction(e) if !e.is_retriable() => {}
+                _ if self.sender.is_over() => {
+                    return Err(self.end_with(End::InDoubt(format!("{ASKED}: {error}"))));
+                }
                 _ if Instant::now() < deadline => {
                     tracing::info!(target: "kafka", "waiting for a commit: {error}");
                     continue;
@@ -193,10 +200,11 @@ impl KafkaWriter {
         let (code, text) = match &state {
             Some(error @ KafkaError::Transaction(e)) if e.is_fatal() => return Attempt::Failed(self.failed(error)),
             Some(KafkaError::Transaction(e)) if e.txn_requires_abort() => (Some(e.code()), e.to_string()),
+            _ if self.sender.is_over() => (None, ASKED.into()),
             _ => (None, "a record was not written".into()),
         };
         let aborted = self.abort(&text);
-        if !matches!(aborted, CommitError::Aborted(_)) || self.aborting {
+        if !matches!(aborted, CommitError::Aborted(_)) || self.aborting || self.sender.is_over() {
             return Attempt::Failed(aborted);
         }
         match verdict::decide(&self.sender.failures(), records) {
@@ -251,10 +259,10 @@ impl KafkaWriter {
 
     /// Goes on with an abort; it may be left to a later call. The broker can only abort it meanwhile, never commit.
     fn finish_abort(&mut self) -> Option<CommitError> {
-        let deadline = Instant::now() + ABORT;
+        let begun = Instant::now();
         // librdkafka waits for us to take the reports of what it purges: not long, therefore, at first.
         let mut wait = Duration::from_millis(10);
-        while self.aborting && Instant::now() < deadline {
+        while self.aborting && begun.elapsed() < if self.sender.is_over() { ABORT_AT_END } else { ABORT } {
             match self.sender.producer.abort_transaction(wait) {
                 Ok(()) => self.aborting = false,
                 Err(KafkaError::Transaction(e)) if e.is_retriable() || e.txn_requires_abort() => {
@@ -306,8 +314,8 @@ fn refused(index: usize, code: Code, records: &[OutRecord], base: usize) -> Comm
 }
 
 impl Writer for KafkaWriter {
-    fn on_wait(&mut self, tell: Box<dyn Fn() + Send>) {
-        self.sender.on_wait(tell);
+    fn on_wait(&mut self, may_wait: Box<dyn Fn() -> bool + Send>) {
+        self.sender.on_wait(may_wait);
     }
 
     fn commit(
@@ -318,6 +326,7 @@ impl Writer for KafkaWriter {
         if let Some(end) = &self.end {
             return Err(end.error());
         }
+        self.sender.commit_begins();
         if self.aborting {
             if let Some(error) = self.finish_abort() {
                 return Err(error);

@@ -5,9 +5,10 @@
 //! moves only from the epoch that we left it at, so that of two writers one is stopped, and a commit whose answer was lost is
 //! found out by reading it.
 //!
-//! Reading order: `settings`, `session`, `columns`, `table`, `progress`, `statements`, `values`, `target`.
+//! Reading order: `settings`, `connect`, `session`, `columns`, `table`, `progress`, `statements`, `values`, `target`.
 
 mod columns;
+mod connect;
 mod encryption;
 mod error;
 mod numeric;

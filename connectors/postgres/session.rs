@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
-use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, Error, Row, Socket, Statement};
 
+use crate::connect::connect;
 use crate::error::Failure;
 
 /// How long each answer may take, unless the url says otherwise (`tcp_user_timeout`).
 const ANSWER_MAX: Duration = Duration::from_secs(60);
-/// How long it may take until the session is there: a statement that makes a sink waits for it.
-const OPEN_MAX: Duration = Duration::from_secs(10);
 
 /// Values of a statement.
 pub(crate) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -31,22 +30,24 @@ impl Session {
     /// Connects.
     pub fn connect<T>(config: &Config, tls: T) -> Result<Self, Failure>
     where
-        T: MakeTlsConnect<Socket> + 'static,
-        T::TlsConnect: Send,
-        T::Stream: Send,
-        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+        T: MakeTlsConnect<Socket> + Clone,
+        T::Stream: Send + 'static,
     {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Failure::retriable(format!("cannot connect: {error}")))?;
-        let answer_max = config.get_tcp_user_timeout().copied().unwrap_or(ANSWER_MAX);
-        let open_max = answer_max.min(OPEN_MAX);
-        let connected = runtime.block_on(async { timeout(open_max, config.connect(tls)).await });
-        let Ok(connected) = connected else { return Err(Failure::silent("connect", open_max)) };
-        let (client, connection) = connected.map_err(Failure::connecting)?;
+        let (client, connection) = match runtime.block_on(connect(config, &tls)) {
+            Ok(connected) => connected,
+            Err(failure) => {
+                // A name that is still being looked up is not waited for.
+                runtime.shutdown_background();
+                return Err(failure);
+            }
+        };
         // Its error is that of the step that waits for it.
         runtime.spawn(async { drop(connection.await) });
+        let answer_max = config.get_tcp_user_timeout().copied().unwrap_or(ANSWER_MAX);
         Ok(Self { client, answer_max, runtime })
     }
 

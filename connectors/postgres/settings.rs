@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use plan::Options;
 use tokio_postgres::Config;
@@ -12,8 +11,6 @@ use crate::encryption::Encryption;
 use crate::error::Failure;
 use crate::session::Session;
 
-/// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What every session begins with: text forms that mean one thing, and no waiting for ever. A commit that is reported must
 /// outlive a crash of the server. And a session whose other end has gone without a word may not hold our progress for ever.
 const SESSION: &str = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET lock_timeout = '10s'; \
@@ -118,9 +115,6 @@ impl Settings {
             }
         }
         config.application_name("millstream");
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT_TIMEOUT);
-        }
         let mut session = self.encryption.connect(&config)?;
         session.batch("prepare the session", SESSION)?;
         Ok(session)

@@ -82,7 +82,7 @@ fn parse(text: &str, columns: &[Column], shape: Shape, binary: BinaryMode) -> Re
         // A row may have a field of that name.
         Err(_) if shape == Shape::Row => return Ok(None),
         Err(error) => {
-            let why = super::locate::told(&error);
+            let why = super::broken::told(&error);
             return Err(Fault::record(format!("the schema part of the record cannot be read: {why}")));
         }
     };

@@ -4,11 +4,13 @@
 //! record before: by a scanner of our own, and what that does not take by `serde_json`. Values are then read from their text, so
 //! that no number passes through a double.
 
+mod broken;
 mod connect;
 mod decimal;
 mod locate;
 mod names;
 mod scan;
+mod slow;
 mod value;
 mod wire;
 
@@ -21,7 +23,7 @@ use crate::record::Fault;
 use crate::watch::Watch;
 
 use connect::SchemaCache;
-use locate::{Located, Span};
+use locate::{Images, Located, Span};
 use names::Names;
 use wire::Wire;
 
@@ -127,12 +129,12 @@ impl Encoding for JsonEncoding {
         let &[only] = self.key.as_slice() else {
             return Ok(KeyBody::Unusable("is no JSON object with the columns of the PRIMARY KEY"));
         };
-        if trimmed.starts_with('[') && locate::is_json(trimmed) {
+        if trimmed.starts_with('[') && broken::is_json(trimmed) {
             return Ok(KeyBody::Unusable("is an array"));
         }
         watch.saw(&self.columns[only].name, Some(only));
         self.spans[Image::Key as usize][only] = whole.span(trimmed);
-        if locate::is_json(trimmed) {
+        if broken::is_json(trimmed) {
             return Ok(KeyBody::Scalar);
         }
         self.key_is_foreign = true;
@@ -146,7 +148,7 @@ impl Encoding for JsonEncoding {
         let text = std::str::from_utf8(value).map_err(|error| {
             let at = error.valid_up_to();
             if value.first() == Some(&0) {
-                return Fault::record(locate::no_object("\0"));
+                return Fault::record(broken::no_object("\0"));
             }
             Fault::record(format!("the value is not UTF-8 text: byte {at} of {} is invalid", value.len()))
         })?;
@@ -157,18 +159,17 @@ impl Encoding for JsonEncoding {
             return Ok(Body::Nothing);
         }
         if !trimmed.starts_with('{') {
-            return Err(Fault::record(locate::no_object(trimmed)));
+            return Err(Fault::record(broken::no_object(trimmed)));
         }
         let [_, after, before] = &mut self.spans;
         let names = &mut self.value_names;
-        let body =
-            match shape {
-                Shape::Row => locate::row(document, whole, names, after, watch).map(|()| Body::Row),
-                Shape::Change => locate::change(document, whole, names, before, after, watch).map(|change| {
-                    Body::Change { op: change.op.map(operation), before: change.before, after: change.after }
-                }),
-            };
-        body.map_err(|error| Fault::record(locate::broken(document, &error)))
+        let body = match shape {
+            Shape::Row => locate::row(document, whole, names, after, watch).map(|()| Body::Row),
+            Shape::Change => locate::change(document, whole, Images { names, before, after, watch }).map(|change| {
+                Body::Change { op: change.op.map(operation), before: change.before, after: change.after }
+            }),
+        };
+        body.map_err(|error| Fault::record(broken::broken(document, &error)))
     }
 
     fn presence(&self, bytes: &[u8], image: Image, column: usize) -> Presence {

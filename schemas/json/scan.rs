@@ -1,9 +1,9 @@
 //! Finds where the values stand in the documents that most topics have, fast; `None` for all others.
 //!
-//! What is found here is what [`super::locate`] finds, which reads every document and has the words for those that are broken:
+//! What is found here is what [`super::slow`] finds, which reads every document and has the words for those that are broken:
 //! whatever looks unusual (an escape in a field's name, deep nesting, an error) is left to it.
 
-use super::locate::{Change, Span};
+use super::locate::{Change, Images, Span};
 use super::names::Names;
 use crate::watch::Watch;
 
@@ -27,14 +27,8 @@ pub(super) fn row(text: &str, base: usize, names: &mut Names, spans: &mut [Span]
 }
 
 /// Finds the columns in both rows of a change event.
-pub(super) fn change<'a>(
-    text: &'a str,
-    base: usize,
-    names: &mut Names,
-    before: &mut [Span],
-    after: &mut [Span],
-    watch: &mut Watch,
-) -> Option<Change<'a>> {
+pub(super) fn change<'a>(text: &'a str, base: usize, images: &mut Images<'_>) -> Option<Change<'a>> {
+    let Images { names, before, after, watch } = images;
     let mut scanner = Scanner::new(text, base);
     let mut change = Change::default();
     scanner.fields(|scanner, _, name| {

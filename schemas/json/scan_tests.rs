@@ -2,7 +2,8 @@
 use testkit::{Choices, spoil};
 use zset::{Column, ColumnType, RowType};
 
-use super::super::locate::{self, Located};
+use super::super::locate::Located;
+use super::super::slow;
 use super::*;
 
 const ROW: &str =
@@ -63,6 +64,11 @@ impl Found {
         Self { names: Names::new(&columns), watch: Watch::new(4), spans: [none(), none()] }
     }
 
+    fn images(&mut self) -> Images<'_> {
+        let [before, after] = &mut self.spans;
+        Images { names: &mut self.names, before, after, watch: &mut self.watch }
+    }
+
     /// The tokens of the columns; those that are said to be literal are.
     fn tokens<'a>(&self, text: &'a str) -> Vec<&'a str> {
         let token = |span: &Span| {
@@ -79,7 +85,7 @@ fn rows_agree(text: &str) -> bool {
     let (mut fast, mut slow) = (Found::new(), Found::new());
     let found = row(text, 0, &mut fast.names, &mut fast.spans[0], &mut fast.watch);
     let at = Located { base: text.as_ptr() as usize };
-    let other = locate::row_slowly(text, at, &mut slow.names, &mut slow.spans[0], &mut slow.watch);
+    let other = slow::row(text, at, &mut slow.names, &mut slow.spans[0], &mut slow.watch);
     if found.is_some() {
         assert!(other.is_ok(), "{text:?}: {other:?}");
         assert_eq!(fast.tokens(text), slow.tokens(text), "{text:?}");
@@ -90,11 +96,9 @@ fn rows_agree(text: &str) -> bool {
 
 fn events_agree(text: &str) -> bool {
     let (mut fast, mut slow) = (Found::new(), Found::new());
-    let [before, after] = &mut fast.spans;
-    let found = change(text, 0, &mut fast.names, before, after, &mut fast.watch);
+    let found = change(text, 0, &mut fast.images());
     let at = Located { base: text.as_ptr() as usize };
-    let [before, after] = &mut slow.spans;
-    let other = locate::change_slowly(text, at, &mut slow.names, before, after, &mut slow.watch);
+    let other = slow::change(text, at, slow.images());
     let scanned = found.is_some();
     if let Some(found) = found {
         assert_eq!(found, other.unwrap_or_else(|error| panic!("{text:?}: {error}")));
@@ -106,7 +110,7 @@ fn events_agree(text: &str) -> bool {
 fn wrappers_agree(text: &str) -> bool {
     let found = wrapped(text, None);
     if found.is_some() {
-        assert_eq!(found, locate::wrapped_slowly(text), "{text:?}");
+        assert_eq!(found, slow::wrapped(text), "{text:?}");
         assert_eq!(found, wrapped(text, found.map(|(schema, _)| schema)), "{text:?}");
         assert_eq!(found, wrapped(text, Some("{}")), "{text:?}");
     }

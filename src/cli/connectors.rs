@@ -57,7 +57,7 @@ impl Connectors for Beside {
     }
 
     fn without_secrets(&self, options: &Options) -> Options {
-        let shown = |name: &str, value| plan::replace_in_option(name, value, &mut |_| "***".to_string());
+        let shown = |name: &str, value| plan::hide_in_option(name, value, &mut |_| "***".to_string());
         let shown = options.0.iter().map(|(name, value)| (name.clone(), shown(name, value)));
         Options(shown.collect())
     }

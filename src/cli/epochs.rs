@@ -28,18 +28,8 @@ pub(super) struct Args {
     /// JSON lines: {"offset", "hash", "troubles", "record"}.
     #[arg(long)]
     json: bool,
-    /// Kafka's brokers, host:port[,host:port...]. Without it: the embedded log in the data folder.
-    #[arg(long, value_name = "BROKERS", env = "MILLSTREAM_KAFKA")]
-    kafka: Option<String>,
-    /// A property of the Kafka client, as that of `millstream run`.
-    #[arg(
-        long,
-        value_name = "NAME=VALUE",
-        env = "MILLSTREAM_KAFKA_PROPERTY",
-        value_delimiter = ';',
-        value_parser = properties::property,
-    )]
-    kafka_property: Vec<(String, String)>,
+    #[command(flatten)]
+    log: properties::Kafka,
     /// The pipeline's name; else that of the data folder.
     #[arg(long, value_name = "NAME", env = "MILLSTREAM_PIPELINE")]
     pipeline: Option<String>,
@@ -49,17 +39,17 @@ pub(super) struct Args {
 pub(super) fn epochs(args: Args) -> Result<(), Failure> {
     let data = match &args.data {
         // A log of Kafka is there without it.
-        Some(data) if args.kafka.is_none() => Some(DataDir::existing(data)?),
+        Some(data) if args.log.kafka.is_none() => Some(DataDir::existing(data)?),
         other => other.as_deref().filter(|data| DataDir::existing(data).is_ok()),
     };
     let checkpoints = data.map(Checkpoints::read).transpose()?.unwrap_or_default();
-    match (&args.kafka, data) {
+    match (&args.log.kafka, data) {
         (Some(brokers), _) => {
             let pipeline = args.pipeline.clone().unwrap_or_else(|| in_folder(data));
             let config = KafkaConfig {
                 brokers: brokers.clone(),
                 pipeline: pipeline.clone(),
-                properties: properties::resolve(&args.kafka_property)?,
+                properties: properties::resolve(&args.log.kafka_property)?,
             };
             show(&KafkaLog::connect(&config)?, &pipeline, &checkpoints, &args)
         }

@@ -6,6 +6,25 @@ use std::collections::BTreeMap;
 use super::Failure;
 use super::connectors::secret;
 
+/// Which log, and how it is spoken to.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub(super) struct Kafka {
+    /// Kafka's brokers, host:port[,host:port...]. Without it: the embedded log in the data folder.
+    #[arg(long, value_name = "BROKERS", env = "MILLSTREAM_KAFKA")]
+    pub kafka: Option<String>,
+    /// A property of the Kafka client, by librdkafka's name; also several times. A value env:NAME or file:PATH is read from
+    /// there: passwords belong there.
+    #[arg(
+        long,
+        value_name = "NAME=VALUE",
+        env = "MILLSTREAM_KAFKA_PROPERTY",
+        value_delimiter = ';',
+        value_parser = property,
+    )]
+    pub kafka_property: Vec<(String, String)>,
+}
+
 /// A flag's NAME=VALUE.
 pub(super) fn property(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

@@ -20,19 +20,8 @@ pub(super) struct Args {
     /// The data folder: made if missing; belongs to one pipeline on one log.
     #[arg(long, value_name = "DIR", env = "MILLSTREAM_DATA")]
     data: PathBuf,
-    /// Kafka's brokers, host:port[,host:port...]. Without it: the embedded log in the data folder.
-    #[arg(long, value_name = "BROKERS", env = "MILLSTREAM_KAFKA")]
-    kafka: Option<String>,
-    /// A property of the Kafka client, by librdkafka's name; also several times. A value env:NAME or file:PATH is read from
-    /// there: passwords belong there.
-    #[arg(
-        long,
-        value_name = "NAME=VALUE",
-        env = "MILLSTREAM_KAFKA_PROPERTY",
-        value_delimiter = ';',
-        value_parser = properties::property,
-    )]
-    kafka_property: Vec<(String, String)>,
+    #[command(flatten)]
+    log: properties::Kafka,
     /// The pipeline's name: it names everything in Kafka.
     #[arg(
         long,
@@ -98,10 +87,11 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     if let Some(path) = &args.config {
         tracing::info!("settings of {}, under the flags and the environment", path.display());
     }
-    if args.kafka.is_none() && !args.kafka_property.is_empty() {
+    let properties::Kafka { kafka, kafka_property } = args.log;
+    if kafka.is_none() && !kafka_property.is_empty() {
         return Err(Failure::usage("--kafka-property is for Kafka: give --kafka as well, or leave it out"));
     }
-    let kafka_properties = properties::resolve(&args.kafka_property)?;
+    let kafka_properties = properties::resolve(&kafka_property)?;
     let files = files::read(&args.files)?;
     let pg = args.pg.settings()?;
     let tls = args.tls.read()?;
@@ -111,11 +101,11 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         epoch_rows_max: EPOCH_ROWS_MAX,
         checkpoint_interval: args.checkpoint_interval,
         checkpoints_kept: args.checkpoints_kept as usize,
-        brokers: args.kafka.clone(),
+        brokers: kafka.clone(),
     };
     let settings = Settings {
         data: args.data,
-        kafka: args.kafka,
+        kafka,
         kafka_properties,
         http_listen: vec![args.http_listen],
         pg,

@@ -12,6 +12,7 @@ mod copy;
 mod error;
 mod eval;
 mod flow;
+mod last_change;
 mod operators;
 mod planner;
 mod queries;
@@ -20,13 +21,14 @@ mod sequences;
 mod transaction;
 
 pub use contents::{
-    Applied, Contents, ContentsReader, Looked, Passed, UniqueKeys, UniqueRows, contents_id, pass_on, unique_id,
+    Applied, Contents, ContentsReader, Looked, Moved, Passed, UniqueKeys, UniqueRows, contents_id, pass_on, unique_id,
     violated,
 };
 pub use copy::{CopyColumn, CopyFormat, CopyIn, CopyOut, CopyReader, Header};
 pub use error::FlowError;
 pub use eval::Eval;
 pub use flow::{OperatorInfo, TableFlow};
+pub use last_change::LastChange;
 pub use operators::aggregate::{Exact, quotient};
 pub use planner::{
     About, Action, Alter, AlterSource, ColumnChange, DEAD_LETTER_COLUMNS, Mend, Planned, Planner, REPLAY_COLUMNS,

@@ -12,7 +12,9 @@ use arrow::array::{ArrayRef, RecordBatch};
 use plan::{Catalog, SequenceMark, TableDef, TableId};
 use zset::{ColumnType, Epoch, TimestampMs};
 
-use crate::{Block, ContentsReader, CopyIn, CopyOut, Modes, SequenceSession, Sequences, StatementError, UniqueRows};
+use crate::{
+    Block, ContentsReader, CopyIn, CopyOut, LastChange, Modes, SequenceSession, Sequences, StatementError, UniqueRows,
+};
 
 /// Prepares statements. Pure: it reads the catalog it is given and nothing else.
 pub trait Queries: Send + Sync {
@@ -192,6 +194,8 @@ pub struct RowChanges {
     pub table: TableId,
     /// As it was when the rows were evaluated: if it was altered since, they are of no use.
     pub evaluated_on: Arc<TableDef>,
+    /// The epoch of the view that they were evaluated on.
+    pub seen: Epoch,
     /// The rows that go, as they are in the view; of a keyless table as often as they go.
     pub gone: RecordBatch,
     /// The rows that come.
@@ -201,6 +205,8 @@ pub struct RowChanges {
     pub arbiters: Vec<String>,
     /// How far the statement took sequences, or set them: in the record of the epoch that has the rows.
     pub sequences: Vec<SequenceMark>,
+    /// Whether sequences begin anew (RESTART IDENTITY): the table must be as it was seen.
+    pub restarts: bool,
 }
 
 impl RowChanges {
@@ -236,6 +242,8 @@ pub struct TableRows {
     pub rows: i64,
     /// The indexes of the UNIQUE constraints, in their order.
     pub uniques: Vec<UniqueRows>,
+    /// When a table of our own was written.
+    pub last: LastChange,
     /// Why the rows of a stream table are not those of this epoch, as what it is: `is in ERROR: ...`.
     pub trouble: Option<Arc<str>>,
 }

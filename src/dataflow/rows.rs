@@ -101,6 +101,8 @@ pub(crate) struct Interned {
     pub ids: Vec<u32>,
     /// The byte string of every number.
     pub keys: RowBytes,
+    /// Its hash.
+    pub hashes: Vec<u64>,
 }
 
 impl Interned {
@@ -108,17 +110,19 @@ impl Interned {
     pub fn new(rows: &RowBytes) -> Self {
         let mut known: HashMap<Hashed<'_>, u32, BuildHasherDefault<Known>> =
             HashMap::with_capacity_and_hasher(rows.len(), BuildHasherDefault::default());
-        let mut keys = RowBytes::default();
+        let (mut keys, mut hashes) = (RowBytes::default(), Vec::new());
         let mut ids = Vec::with_capacity(rows.len());
         for row in rows.iter() {
             let next = known.len() as u32;
-            let id = *known.entry(Hashed { hash: key_hash(row), row }).or_insert_with(|| {
+            let hash = key_hash(row);
+            let id = *known.entry(Hashed { hash, row }).or_insert_with(|| {
                 keys.push(row);
+                hashes.push(hash);
                 next
             });
             ids.push(id);
         }
-        Self { ids, keys }
+        Self { ids, keys, hashes }
     }
 }
 

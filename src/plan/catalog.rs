@@ -2,11 +2,11 @@
 //!
 //! Serialised into every checkpoint; what is derived (graphs, codecs) is planned again from the SQL.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{SinkDef, SinkId, StreamDef, TableDef, TableId, TableKind};
+use crate::{SinkConnector, SinkDef, SinkId, StreamDef, TableDef, TableId, TableKind};
 
 /// Why a change of the catalog is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +39,9 @@ pub struct Catalog {
     tables: BTreeMap<TableId, TableDef>,
     sinks: BTreeMap<SinkId, SinkDef>,
     next_id: u32,
+    /// The topics of sinks and tables that were dropped: their records are those of this pipeline for ever.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    written: BTreeSet<String>,
 }
 
 impl Catalog {
@@ -102,6 +105,11 @@ impl Catalog {
         self.sinks.values().find(|sink| sink.name == name)
     }
 
+    /// Whether a sink or a table that was dropped wrote a topic.
+    pub fn was_written(&self, topic: &str) -> bool {
+        self.written.contains(topic)
+    }
+
     /// The stream tables that read a table, directly.
     pub fn readers(&self, id: TableId) -> impl Iterator<Item = &TableDef> {
         self.tables.values().filter(move |table| match &table.kind {
@@ -154,14 +162,23 @@ impl Catalog {
             return Err(CatalogError::Dependents { name: name.to_string(), dependents: tables.chain(sinks).collect() });
         }
         doomed.sort_unstable();
-        let sinks = sinks.iter().filter_map(|id| self.sinks.remove(id)).collect();
-        let tables = doomed.iter().rev().filter_map(|id| self.tables.remove(id)).collect();
+        let sinks: Vec<SinkDef> = sinks.iter().filter_map(|id| self.sinks.remove(id)).collect();
+        let tables: Vec<TableDef> = doomed.iter().rev().filter_map(|id| self.tables.remove(id)).collect();
+        self.written.extend(sinks.iter().filter_map(written_by_sink));
+        let sources = tables.iter().filter_map(TableDef::source);
+        self.written.extend(sources.map(|source| source.written_topic().to_string()));
         Ok((sinks, tables))
     }
 
     /// Removes a sink.
     pub fn drop_sink(&mut self, name: &str) -> Result<SinkDef, CatalogError> {
         let id = self.sink_named(name).ok_or_else(|| CatalogError::Missing(name.to_string()))?.id;
-        self.sinks.remove(&id).ok_or_else(|| CatalogError::Missing(name.to_string()))
+        let sink = self.sinks.remove(&id).ok_or_else(|| CatalogError::Missing(name.to_string()))?;
+        self.written.extend(written_by_sink(&sink));
+        Ok(sink)
     }
+}
+
+fn written_by_sink(sink: &SinkDef) -> Option<String> {
+    (sink.connector == SinkConnector::Log).then(|| sink.topic.clone())
 }

@@ -21,9 +21,9 @@ pub use options::Options;
 pub use own::{Check, Identity, OwnDef, Sequence, Unique};
 pub use record::{
     CatalogChange, EpochRecord, InputRange, LastRecord, Mended, MendedPosition, Mending, Outcome, RECORD_VERSION,
-    RecordError, SequenceMark, SinkFailure, SourceHalt, TableOutcome,
+    RecordError, Release, SequenceMark, SinkFailure, SourceHalt, TableOutcome,
 };
-pub use secrets::{is_password, replace_in_option, replace_passwords, without_passwords};
+pub use secrets::{hide_in_option, is_password, replace_passwords, reveal_in_option, without_passwords};
 pub use sink::{SinkConnector, SinkDef, SinkEnvelope};
 pub use source::{Envelope, Include, OWN, SourceDef, StartAt};
 pub use table::{StreamDef, TableDef, TableKind};

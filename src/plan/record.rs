@@ -38,9 +38,12 @@ pub struct EpochRecord {
     /// The change of the catalog; such an epoch has no inputs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catalog: Option<CatalogChange>,
-    /// Sinks that refused a record of this epoch, which was committed without them.
+    /// Sinks that refused a record of this epoch, which was committed without them, or that get nothing more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sinks: Vec<SinkFailure>,
+    /// What sinks wrote in this epoch of what had waited in their backlogs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub released: Vec<Release>,
     /// Sources that are not read from here on: their ranges end where they stopped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub halts: Vec<SourceHalt>,
@@ -94,6 +97,9 @@ pub struct MendedPosition {
     /// The last of them, to know the topic again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<LastRecord>,
+    /// Its topic was not there, which the user accepted: it is read on when it is back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub absent: bool,
 }
 
 /// How far a sequence is.
@@ -117,6 +123,22 @@ pub struct SinkFailure {
     pub sink: SinkId,
     /// Why.
     pub reason: String,
+    /// It gets nothing more; else what it lacks waits in its backlog.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub for_good: bool,
+}
+
+/// The first records of a sink's backlog, which an epoch wrote. In the epoch that makes a sink, the present rows of its table are
+/// its backlog; without a release all of them were written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// The sink.
+    pub sink: SinkId,
+    /// How many records.
+    pub records: u64,
+    /// The xxh3_128, in hex, of them.
+    pub hash: String,
 }
 
 /// A source that stopped.

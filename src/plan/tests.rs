@@ -31,7 +31,8 @@ fn record() -> EpochRecord {
         catalog: None,
         sequences: Vec::new(),
         mended: None,
-        sinks: vec![SinkFailure { sink: SinkId(4), reason: "too large".into() }],
+        sinks: vec![SinkFailure { sink: SinkId(4), reason: "too large".into(), for_good: false }],
+        released: Vec::new(),
         halts: Vec::new(),
     }
 }

@@ -23,6 +23,11 @@ impl SourceDef {
         self.options.get("topic_pattern")
     }
 
+    /// The topic that it writes: that of its rows if they are our own, else that of its dead letters.
+    pub fn written_topic(&self) -> &str {
+        if self.is_own() { &self.topic } else { &self.dlq_topic }
+    }
+
     /// Puts topics behind those that there are.
     pub fn add_topics(&mut self, topics: &[String]) {
         let mut topics = topics.iter().cloned();

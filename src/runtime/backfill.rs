@@ -68,7 +68,8 @@ impl Engine {
     /// A stream table was committed that began with what was read again of sources: if their topics may lose that, it is to be in a
     /// checkpoint soon, for it may be too much for the journal.
     pub(crate) fn keep_read_again(&mut self, sources: &[TableId]) -> Result<(), EngineError> {
-        if sources.iter().any(|id| self.may_lose(*id)) { self.checkpoint_soon() } else { Ok(()) }
+        let loses = |id: &TableId| self.positions_of(*id).any(|(partition, _)| self.may_lose(*id, partition));
+        if sources.iter().any(loses) { self.checkpoint_soon() } else { Ok(()) }
     }
 
     /// What a source passed on since it was made.

@@ -165,12 +165,15 @@ impl Engine {
             // No epoch needs the journal to be replayed.
             self.journal.rotate();
             self.journal.covered();
+            self.tell_journal();
             return Ok(());
         }
         let mut lists: Vec<_> = self.tables.values().flat_map(|table| table.snapshots()).collect();
         for sink in self.sinks.values() {
-            if let Way::Outbox(outbox) = &sink.way {
-                lists.extend(outbox.snapshots());
+            match &sink.way {
+                Way::Outbox(outbox) => lists.extend(outbox.snapshots()),
+                Way::Topic(backlog) => lists.extend(backlog.snapshot()),
+                Way::Direct | Way::File(_) => {}
             }
         }
         let metadata = self.metadata();
@@ -235,8 +238,8 @@ impl Engine {
         // The record of a checkpoint from before this start may be unknown: nothing is trimmed until it is pruned.
         if let Some(oldest) = kept.iter().min() {
             self.journal.prune(*oldest);
-            self.shared.metrics.journal(self.journal.bytes());
         }
+        self.tell_journal();
         self.background.trim_below = offsets.and_then(|offsets| offsets.into_iter().min());
     }
 
@@ -250,5 +253,39 @@ impl Engine {
             tracing::warn!("cannot trim the epoch topic below offset {below}: {error}");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    struct AtWork(Arc<AtomicBool>);
+
+    impl Task for AtWork {
+        fn is_finished(&self) -> bool {
+            false
+        }
+
+        fn join(self: Box<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// An engine that ends by an error gives its folder free.
+    #[test]
+    fn a_checkpoint_that_is_being_made_is_waited_for() {
+        let waited = Arc::new(AtomicBool::new(false));
+        let (_, result) = channel();
+        let mut background = Background::default();
+        background.running.get_or_insert(Running {
+            epoch: Epoch(1),
+            task: Box::new(AtWork(Arc::clone(&waited))),
+            result,
+        });
+        drop(background);
+        assert!(waited.load(Ordering::SeqCst));
     }
 }

@@ -8,13 +8,14 @@ use api::{CommitError, EPOCH_PARTITION, LogError, OutRecord, TopicKind, TopicPar
 use bytes::Bytes;
 use dataflow::StatementError;
 use plan::{CatalogChange, EpochRecord, RECORD_VERSION, SinkFailure};
+use schemas::SinkEpoch;
 use zset::Offset;
 
 use crate::engine::Chain;
 use crate::engine::Position;
-use crate::sink::Output;
+use crate::sink::Way;
 use crate::stage::Staged;
-use crate::{Engine, EngineError, dead_letter, group};
+use crate::{Engine, EngineError, backlog, dead_letter, group};
 
 /// The first pause after an aborted transaction; each further one is twice as long, up to the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
@@ -47,15 +48,15 @@ impl Engine {
         if catalog.is_some() {
             self.parts.faults.reach("catalog-before")?;
         }
-        let mut failures = Vec::new();
+        let mut failures = std::mem::take(&mut staged.given_up);
         let committed = loop {
             match self.commit_records(&staged, catalog.as_ref(), &failures)? {
                 Ok(committed) => break committed,
-                Err(refused) if catalog.is_some() || refused.index < staged.first_records() => {
+                Err(refused) if catalog.is_some() || staged.releases_only || refused.index < staged.first_records() => {
                     return Ok(Err((staged, refused)));
                 }
                 Err(refused) => {
-                    failures.push(detach(&mut staged, refused)?);
+                    failures.push(self.detach(&mut staged, refused)?);
                     self.parts.faults.reach("sink-refused")?;
                 }
             }
@@ -147,15 +148,50 @@ impl Engine {
         Ok(())
     }
 
-    /// Marks a sink as failed: it gets nothing more.
+    /// Marks a sink as failed: it gets nothing more, or its records wait.
     pub(crate) fn fail_sink(&mut self, failure: &SinkFailure) {
         let Some(sink) = self.sinks.get_mut(&failure.sink) else { return };
-        tracing::error!(
-            sink = %sink.def.name,
-            "sink {} is in ERROR and gets no more changes: {}; the others go on; mend the cause, then DROP SINK and CREATE SINK again",
-            sink.def.name, failure.reason
-        );
-        sink.error = Some(failure.reason.clone());
+        let (name, reason) = (&sink.def.name, &failure.reason);
+        let before = sink.error.replace(reason.clone());
+        match &sink.way {
+            Way::Topic(_) if !failure.for_good => {
+                if before.as_ref() != Some(reason) {
+                    tracing::error!(
+                        sink = %name,
+                        "sink {name} is in ERROR: {reason}; the others go on, its records wait and are tried again: have its topic \
+                         take them, or DROP SINK {name}"
+                    );
+                }
+            }
+            _ => tracing::error!(
+                sink = %name,
+                "sink {name} is in ERROR and gets no more changes: {reason}; the others go on; mend the cause, then DROP SINK and \
+                 CREATE SINK again"
+            ),
+        }
+        self.refuse_backlog(failure);
+    }
+
+    /// Takes what was refused of a sink, with all of its records, out of the epoch: it waits.
+    fn detach(&self, staged: &mut Staged, refused: Refused) -> Result<SinkFailure, EngineError> {
+        let Some(failure) = backlog::failure(staged, &refused) else {
+            return Err(EngineError::Log(format!(
+                "cannot write to topic \"{}\": {}; the epoch cannot be committed without it",
+                refused.topic, refused.reason
+            )));
+        };
+        let id = failure.sink;
+        staged.released.retain(|release| release.sink != id);
+        staged.outputs.retain(|(sink, output)| *sink != id || output.in_transaction().is_empty());
+        let waits = staged.outputs.iter().any(|(sink, _)| *sink == id);
+        let at = SinkEpoch { epoch: self.chain.epoch.next(), timestamp: staged.timestamp, snapshot: false };
+        if !waits
+            && let Some(sink) = self.sinks.get(&id)
+            && let Some(delta) = staged.deltas.get(&sink.def.input)
+        {
+            staged.outputs.push((id, sink.waits(delta, &at)));
+        }
+        Ok(failure)
     }
 
     /// Makes the topics of dead letters, and puts each letter into its partition.
@@ -206,6 +242,7 @@ impl Engine {
             let position = position.or_insert_with(|| Position::at(input.range.start));
             position.next = input.range.end;
             position.last = Some(input.last.clone());
+            position.absent = false;
             position.records += input.count;
             position.dead_letters += input.dead_letters;
         }
@@ -218,6 +255,7 @@ impl Engine {
         self.chain.timestamp = record.timestamp;
         self.count(&staged);
         self.deliver(staged.outputs)?;
+        self.publish_released(record, staged.replays)?;
         match record.catalog {
             // The statement publishes when the catalog has it: nobody sees the one without the other.
             Some(_) => self.catalog_seen = None,
@@ -256,6 +294,7 @@ fn record(
         tables: staged.table_outcomes(),
         catalog,
         sinks: failures.to_vec(),
+        released: staged.released.clone(),
         halts: staged.halts.clone(),
         sequences: staged.sequences.clone(),
         mended: staged.mended.clone(),
@@ -266,9 +305,7 @@ fn record(
 fn following(staged: &Staged, epoch_topic: &Arc<str>, record: &[u8]) -> Vec<OutRecord> {
     let mut records: Vec<OutRecord> = Vec::new();
     for (_, output) in &staged.outputs {
-        if let Output::Records(of_sink) = output {
-            records.extend(of_sink.iter().cloned());
-        }
+        records.extend(output.in_transaction().iter().cloned());
     }
     records.extend(staged.dead.iter().cloned());
     records.push(OutRecord {
@@ -279,18 +316,6 @@ fn following(staged: &Staged, epoch_topic: &Arc<str>, record: &[u8]) -> Vec<OutR
         headers: Vec::new(),
     });
     records
-}
-
-/// Takes the sink whose record was refused out of the epoch, with all of its records.
-fn detach(staged: &mut Staged, refused: Refused) -> Result<SinkFailure, EngineError> {
-    let Refused { index, topic, reason } = refused;
-    let Some(sink) = staged.sink_of(index - staged.first_records()) else {
-        return Err(EngineError::Log(format!(
-            "cannot write to topic \"{topic}\": {reason}; the epoch cannot be committed without it"
-        )));
-    };
-    staged.outputs.retain(|(id, _)| *id != sink);
-    Ok(SinkFailure { sink, reason: format!("topic \"{topic}\" refused a record: {reason}") })
 }
 
 impl Refused {

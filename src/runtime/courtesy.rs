@@ -67,13 +67,14 @@ impl Engine {
         if epoch == self.chain.epoch || !(now || at.elapsed() >= TELL_EVERY) {
             return;
         }
-        let positions = self.positions.iter().filter_map(|((id, partition), position)| {
-            let source = self.tables.get(id)?.source_def().filter(|source| !source.is_own())?;
-            let feed = Feed::of(&self.parts, source).ok().filter(|feed| feed.is_log)?;
+        let mut positions: Positions = Vec::new();
+        for (id, table) in &self.tables {
+            let Some(source) = table.source_def().filter(|source| !source.is_own()) else { continue };
+            let Some(feed) = Feed::of(&self.parts, source).ok().filter(|feed| feed.is_log) else { continue };
             // Tools know topics, and no places of theirs.
-            Some((alone(&feed.at(*partition)), position.next))
-        });
-        let positions: Positions = positions.collect();
+            let there = self.positions_of(*id).filter(|(_, position)| !position.absent);
+            positions.extend(there.map(|(partition, position)| (alone(&feed.at(partition)), position.next)));
+        }
         let told = match &self.courtesy.positions {
             Some(thread) if !positions.is_empty() => thread.try_send(positions),
             _ => Ok(()),

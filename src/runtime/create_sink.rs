@@ -52,7 +52,7 @@ impl Engine {
         if def.connector != SinkConnector::Log {
             return Ok(1);
         }
-        self.refuse_own_topic(def)?;
+        self.refuse_sink_topic(def)?;
         let kind = match def.envelope {
             SinkEnvelope::Upsert => TopicKind::Compacted,
             SinkEnvelope::Debezium | SinkEnvelope::Append => TopicKind::Plain,

@@ -24,6 +24,7 @@ impl Engine {
         let TableKind::Source(source) = &def.kind else { unreachable!("CREATE TABLE makes a source table") };
         let source = source.clone();
         cluster::check(&def.name, &source.connector, &source.options, self.config.brokers.as_deref())?;
+        self.refuse_table_topic(&def, &source)?;
         let starts = match source.is_own() {
             true => self.make_own_topic(&def, &source)?,
             false => self.start_offsets(&source)?,
@@ -41,14 +42,16 @@ impl Engine {
         let staged = Staged::at(self.now());
         let mut catalog = self.catalog.clone();
         catalog.add_table(def.clone())?;
+        let now = self.clock();
+        self.ends.all(def.id, starts.iter().map(|(partition, _)| *partition), now);
+        // Who dies after the commit finds a table that has missed nothing.
+        self.ends.save();
         self.commit(staged, Some(change))?;
         self.catalog = catalog;
         self.install_source(table, &starts);
-        let now = self.clock();
-        self.ends.all(def.id, starts.iter().map(|(partition, _)| *partition), now);
         self.start_source(def.id)?;
         self.publish_status();
-        self.warn_of_topics(&def, &source)
+        Ok(self.warn_of_topics(&def, &source))
     }
 
     /// A source table without rows.
@@ -69,17 +72,11 @@ impl Engine {
     }
 
     /// What is to be known of topics that may lose records before they count.
-    fn warn_of_topics(&self, def: &TableDef, source: &SourceDef) -> Result<Vec<String>, EngineError> {
-        let Some(Some(together)) = self.keepings.get(&def.id).copied() else { return Ok(Vec::new()) };
-        let feed = Feed::of(&self.parts, source)?;
-        let mut all = Vec::new();
-        for topic in source.topics() {
-            let keeping = if source.more_topics.is_empty() { Some(together) } else { feed.transport.keeping(topic)? };
-            all.extend(
-                keeping.into_iter().flat_map(|keeping| warnings(def, topic, keeping, self.config.checkpoint_interval)),
-            );
-        }
-        Ok(all)
+    fn warn_of_topics(&self, def: &TableDef, source: &SourceDef) -> Vec<String> {
+        let Some(known) = self.keepings.get(&def.id) else { return Vec::new() };
+        let of = |(place, topic)| Some((topic, known.get(&place).copied().flatten()?));
+        let lossy = source.topics().enumerate().filter_map(of);
+        lossy.flat_map(|(topic, keeping)| warnings(def, topic, keeping, self.config.checkpoint_interval)).collect()
     }
 
     /// Where each partition of a new source begins; makes its topics where that was asked for.
@@ -145,17 +142,18 @@ impl Engine {
         let Some(source) = table.source_def().filter(|source| !source.is_own()) else { return Ok(()) };
         let from: BTreeMap<_, _> =
             self.positions_of(id).map(|(partition, position)| (partition, position.next)).collect();
-        let feed = Feed::of(&self.parts, source)?;
+        let feed = Feed::finding(&self.parts, source)?;
         let kind = kind(&table.def);
         let name = table.def.name.clone();
-        let keeping = self.learn_keeping(id, &feed);
-        let deletes = keeping.filter(|_| kind != Kind::Records).filter(|keeping| keeping.compacted_after_ms.is_some());
-        let deletes = deletes.map(|keeping| {
+        let keepings = self.learn_keepings(id, &feed);
+        let deletes = (kind != Kind::Records).then(|| {
             let seen = |partition: &Partition| Some((*partition, self.ends.of(id, *partition)?));
-            Deletes::new(keeping, from.keys().filter_map(seen).collect(), &self.parts.clock)
+            Deletes::new(keepings, from.keys().filter_map(seen).collect(), &self.parts.clock)
         });
         let beside = (&self.shared, &self.parts.scheduler);
-        let reader = Source::start((id, &name), (feed, deletes), &from, &self.events_in, beside)?;
+        let absent = self.positions_of(id).filter(|(_, position)| position.absent).map(|(partition, _)| partition);
+        let absent = absent.collect();
+        let reader = Source::start((id, &name), (feed, deletes), (&from, &absent), &self.events_in, beside)?;
         self.sources.insert(id, reader);
         Ok(())
     }

@@ -129,3 +129,18 @@ impl DataDir {
         write().map_err(|cause| EngineError::File { action: "write", path: path.display().to_string(), cause })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = DataDir::lock(dir.path()).unwrap();
+        assert!(matches!(DataDir::lock(dir.path()), Err(EngineError::Locked(_))));
+        drop(first);
+        DataDir::lock(dir.path()).unwrap();
+    }
+}

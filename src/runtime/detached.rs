@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use api::{Lines, Progress, TargetError, TargetSpec};
 use dataflow::StatementError;
-use plan::{SinkConnector, SinkDef, SinkId, TableDef};
+use plan::{EpochRecord, SinkConnector, SinkDef, SinkId, TableDef};
+use schemas::SinkEpoch;
 use serde::{Deserialize, Serialize};
 use state::{Arrangement, ArrangementId, Law};
 use zset::Epoch;
 
+use crate::backlog::{Backlog, BacklogState};
 use crate::outbox::{Decision, Mine, Opened, Outbox, OutboxState, Start, decide};
 use crate::sink::{self, Output, Sink, Way};
 use crate::stage::Staged;
@@ -34,23 +36,30 @@ pub(crate) struct SinkState {
     written: Option<Epoch>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     outbox: Option<OutboxState>,
+    /// What waits for its topic; a topic's sink in error without it gets nothing more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    backlog: Option<BacklogState>,
 }
 
 impl Sink {
     /// What a checkpoint keeps of it.
     pub fn state(&self) -> SinkState {
-        let (written, outbox) = match &self.way {
-            Way::Direct => (None, None),
-            Way::Outbox(outbox) => (None, Some(outbox.state())),
-            Way::File(file) => (file.written(), None),
-        };
-        SinkState { id: self.def.id, error: self.error.clone(), written, outbox }
+        let mut state =
+            SinkState { id: self.def.id, error: self.error.clone(), written: None, outbox: None, backlog: None };
+        match &self.way {
+            Way::Direct => {}
+            Way::Topic(backlog) => state.backlog = backlog.state(),
+            Way::Outbox(outbox) => state.outbox = Some(outbox.state()),
+            Way::File(file) => state.written = file.written(),
+        }
+        state
     }
 
     /// Whether an epoch that is replayed may not have reached it yet.
     fn may_lack(&self, epoch: Epoch) -> bool {
         match &self.way {
             Way::Direct => false,
+            Way::Topic(backlog) => backlog.waits(),
             Way::Outbox(_) => true,
             Way::File(file) => file.written() < Some(epoch),
         }
@@ -94,7 +103,8 @@ impl Engine {
             return Err(refused(TargetError::Refused(why)));
         }
         let way = match def.connector {
-            SinkConnector::Log | SinkConnector::Stdout | SinkConnector::Blackhole => Way::Direct,
+            SinkConnector::Log => Way::Topic(Box::new(Backlog::new(def))),
+            SinkConnector::Stdout | SinkConnector::Blackhole => Way::Direct,
             SinkConnector::File => {
                 let file = self.open_file(&spec).map_err(refused)?;
                 if file.progress.is_some() {
@@ -148,7 +158,8 @@ impl Engine {
         let (way, error) = match def.connector {
             SinkConnector::Postgres => (Way::Outbox(Box::new(self.new_outbox(def, table))), None),
             SinkConnector::File => self.file_or_error(def, table, None),
-            SinkConnector::Log | SinkConnector::Stdout | SinkConnector::Blackhole => (Way::Direct, None),
+            SinkConnector::Log => (Way::Topic(Box::new(Backlog::new(def))), None),
+            SinkConnector::Stdout | SinkConnector::Blackhole => (Way::Direct, None),
         };
         let mut sink = Sink::new(def.clone(), table, &self.config.pipeline, 1, way);
         sink.error = error;
@@ -171,7 +182,15 @@ impl Engine {
             (SinkConnector::Postgres, None) => (Way::Outbox(Box::new(Outbox::new(def, &table.columns))), broken),
             (SinkConnector::File, _) if broken.is_some() => (Way::Direct, broken),
             (SinkConnector::File, _) => self.file_or_error(def, table, state.and_then(|state| state.written)),
-            (SinkConnector::Log | SinkConnector::Stdout | SinkConnector::Blackhole, _) => (Way::Direct, broken),
+            (SinkConnector::Log, _) => {
+                let backlog = match state.and_then(|state| state.backlog.as_ref()) {
+                    Some(backlog) => Backlog::restored(def, backlog, take),
+                    None if broken.is_some() => Backlog::closed(def),
+                    None => Backlog::new(def),
+                };
+                (Way::Topic(Box::new(backlog)), broken)
+            }
+            (SinkConnector::Stdout | SinkConnector::Blackhole, _) => (Way::Direct, broken),
         };
         let mut sink = Sink::new(def.clone(), table, &self.config.pipeline, 1, way);
         sink.error = error;
@@ -227,13 +246,19 @@ impl Engine {
         Progress { incarnation: self.chain.incarnation.clone(), generation: self.chain.generation, epoch }
     }
 
-    /// What detached sinks make of the staged deltas of an epoch that is replayed.
-    pub(crate) fn stage_detached(&self, staged: &mut Staged) {
+    /// What the sinks make of the staged deltas of an epoch that is replayed, but for what its transaction had.
+    pub(crate) fn stage_detached(&self, staged: &mut Staged, record: &EpochRecord) {
         let epoch = self.chain.epoch.next();
         for (id, sink) in &self.sinks {
             let Some(delta) = staged.deltas.get(&sink.def.input) else { continue };
-            if sink.error.is_none() && sink.may_lack(epoch) {
+            if sink.is_out() {
+                continue;
+            }
+            if sink.may_lack(epoch) {
                 staged.outputs.push((*id, sink.encode(delta, epoch, staged.timestamp, false)));
+            } else if record.sinks.iter().any(|failure| failure.sink == *id && !failure.for_good) {
+                let at = SinkEpoch { epoch, timestamp: staged.timestamp, snapshot: false };
+                staged.outputs.push((*id, sink.waits(delta, &at)));
             }
         }
     }
@@ -243,8 +268,10 @@ impl Engine {
         self.parts.faults.reach("populate")?;
         let epoch = self.chain.epoch.next();
         let input = &self.tables[&sink.def.input];
-        if matches!(&sink.way, Way::Outbox(outbox) if outbox.resynchronises()) {
-            return Ok(());
+        match &sink.way {
+            Way::Outbox(outbox) if outbox.resynchronises() => return Ok(()),
+            Way::Topic(_) => return self.stage_first_rows(staged, sink),
+            Way::Outbox(_) | Way::Direct | Way::File(_) => {}
         }
         for part in input.contents.read(&input.contents.snapshot()) {
             staged.outputs.push((sink.def.id, sink.encode(&part?, epoch, staged.timestamp, true)));
@@ -266,6 +293,10 @@ impl Engine {
         for (id, output) in outputs {
             let Some(sink) = self.sinks.get_mut(&id) else { continue };
             sink.sent += match (output, &mut sink.way) {
+                (Output::Waits(entries), Way::Topic(backlog)) => {
+                    backlog.gather(&entries, Some(Epoch(self.chain.epoch.0.saturating_sub(1))));
+                    0
+                }
                 (Output::Keyed(changes), Way::Outbox(outbox)) => {
                     self.parts.faults.reach("outbox-gather")?;
                     outbox.gather(&changes);
@@ -279,9 +310,10 @@ impl Engine {
                     sink::print(&lines);
                     count
                 }
-                (Output::Records(records), _) => records.len() as u64,
+                (Output::Records(records) | Output::Released(records), _) => records.len() as u64,
                 (Output::Count(count), _) => count,
-                (Output::Keyed(_), _) => unreachable!("only an outbox gathers"),
+                (Output::Keyed(_), _) => unreachable!("only an outbox gathers keys"),
+                (Output::Waits(_), _) => unreachable!("only a sink with a topic has a backlog"),
             };
         }
         for (id, lines) in files {
@@ -297,9 +329,10 @@ impl Engine {
 
     /// A sink gets nothing more, and what waits for it is dropped.
     pub(crate) fn break_sink(&mut self, id: SinkId, reason: String) {
-        self.fail_sink(&plan::SinkFailure { sink: id, reason });
-        if let Some(Sink { way: Way::Outbox(outbox), .. }) = self.sinks.get_mut(&id) {
+        self.fail_sink(&plan::SinkFailure { sink: id, reason, for_good: true });
+        if let Some(Sink { def, way: Way::Outbox(outbox), .. }) = self.sinks.get_mut(&id) {
             outbox.close();
+            self.shared.metrics.forget_outbox(&def.name);
         }
     }
 

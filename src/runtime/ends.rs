@@ -22,6 +22,8 @@ pub(crate) struct Ends {
     /// Ends that readers have met, not yet in the tables.
     met: BTreeMap<(TableId, Partition), (Offset, TimestampMs)>,
     changed: bool,
+    /// There are partitions that were never saved.
+    new: bool,
 }
 
 impl Ends {
@@ -41,6 +43,12 @@ impl Ends {
     /// A reader has all that a partition had at a time.
     pub fn meet(&mut self, table: TableId, partition: Partition, end: Offset, time: TimestampMs) {
         self.met.insert((table, partition), (end, time));
+    }
+
+    /// A partition of which nothing is read yet: at a time there was no row of it that could have gone.
+    pub fn begin(&mut self, table: TableId, partition: Partition, time: TimestampMs) {
+        self.times.insert((table, partition), time);
+        (self.changed, self.new) = (true, true);
     }
 
     /// All partitions of a table are known to be read as they were at a time.
@@ -69,8 +77,16 @@ impl Ends {
         });
     }
 
+    /// Writes partitions down that are new, before anything of them is committed: who dies then finds that nothing was missed.
+    pub fn save_new(&mut self) {
+        if self.new {
+            self.save();
+        }
+    }
+
     /// Writes it down, whole or not at all.
     pub fn save(&mut self) {
+        self.new = false;
         if !std::mem::take(&mut self.changed) {
             return;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Instant;
 
-use api::{Keeping, Writer};
+use api::Writer;
 use dataflow::{SequenceMarks, Sequences};
 use plan::{Catalog, LastRecord, SinkId, TableId};
 use state::Store;
@@ -15,7 +15,7 @@ use crate::checkpoint::Background;
 use crate::courtesy::Courtesy;
 use crate::ends::Ends;
 use crate::journal::Journal;
-use crate::mend::Doubt;
+use crate::mend::{Doubt, Keepings};
 use crate::own::Retired;
 use crate::run::Event;
 use crate::secrets::Vault;
@@ -58,8 +58,8 @@ pub struct Engine {
     /// When readers were last started again of sources whose topics look as they did.
     pub(crate) retried: BTreeMap<TableId, Instant>,
     /// What the topics of the sources that are read lose by themselves.
-    pub(crate) keepings: BTreeMap<TableId, Option<Keeping>>,
-    /// Those of which nobody could see that.
+    pub(crate) keepings: BTreeMap<TableId, Keepings>,
+    /// Those of which nobody could see that, of one topic at least.
     pub(crate) unknown_keepings: BTreeSet<TableId>,
     pub(crate) ends: Ends,
     /// When they were last noted.
@@ -91,6 +91,9 @@ pub(crate) struct Position {
     pub records: u64,
     /// How many of them became dead letters.
     pub dead_letters: u64,
+    /// Its topic was not there, which the user accepted: it is read on from here when it is back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub absent: bool,
 }
 
 /// The end of the chain of epoch records.

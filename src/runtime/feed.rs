@@ -8,7 +8,7 @@ use plan::{SourceDef, TopicPattern};
 use zset::Partition;
 
 use crate::Parts;
-use crate::topics::{Together, least};
+use crate::topics::Together;
 
 /// How the options begin that are the properties of a Kafka client.
 const KAFKA: &str = "kafka.";
@@ -43,16 +43,21 @@ impl Feed {
         if topics.len() > 1 {
             transport = Arc::new(Together::new(transport, &topics));
         }
-        let pattern = source.topic_pattern().map(|pattern| {
-            let of = TopicPattern::new(pattern).map_err(LogError::Unusable)?;
-            Ok::<_, LogError>(Pattern { of, log: Arc::clone(&parts.log) })
-        });
         let options = parts.connectors.options(&source.options).map_err(LogError::Unusable)?;
         let properties = options.0.iter().filter_map(|(name, value)| {
             let name = name.strip_prefix(KAFKA)?;
             Some((name.to_string(), value.clone()))
         });
-        Ok(Self { transport, topics, is_log, pattern: pattern.transpose()?, properties: properties.collect() })
+        Ok(Self { transport, topics, is_log, pattern: None, properties: properties.collect() })
+    }
+
+    /// The same, for who looks for more topics: what its pattern matches is worked out once.
+    pub fn finding(parts: &Parts, source: &SourceDef) -> Result<Self, LogError> {
+        let pattern = source.topic_pattern().map(|pattern| {
+            let of = TopicPattern::new(pattern).map_err(LogError::Unusable)?;
+            Ok::<_, LogError>(Pattern { of, log: Arc::clone(&parts.log) })
+        });
+        Ok(Self { pattern: pattern.transpose()?, ..Self::of(parts, source)? })
     }
 
     /// A topic of the log.
@@ -92,16 +97,12 @@ impl Feed {
         TopicPartition { topic: topic.map_or_else(|| "".into(), Arc::clone), partition }
     }
 
-    /// What its topics lose by themselves; of several the most that one of them does.
-    pub fn keeping(&self) -> Result<Option<Keeping>, LogError> {
-        let mut all = None;
-        for topic in &self.topics {
-            all = least(all, self.transport.keeping(topic)?);
-        }
-        Ok(all)
+    /// What its topic at a place loses by itself.
+    pub fn keeping(&self, place: usize) -> Result<Option<Keeping>, LogError> {
+        self.topics.get(place).map_or(Ok(None), |topic| self.transport.keeping(topic))
     }
 
-    /// The topics that its pattern matches and that it does not have, in the order of their names.
+    /// The topics that its pattern matches and that it does not have, in the order of their names. Of [`Feed::finding`] only.
     pub fn found_topics(&self) -> Result<Vec<String>, LogError> {
         let Some(pattern) = &self.pattern else { return Ok(Vec::new()) };
         let names = pattern.log.topics()?.into_iter().map(|info| info.topic);

@@ -131,6 +131,7 @@ impl Engine {
         }
         self.name_origins(&mut staged, input)?;
         self.stage_sinks(&mut staged);
+        self.stage_releases(&mut staged, None)?;
         let processed = Instant::now();
         self.parts.faults.reach("epoch-staged")?;
         self.note_input(&staged, input);

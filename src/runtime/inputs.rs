@@ -51,9 +51,12 @@ fn poll(reader: &mut dyn Reader) -> Result<Vec<Record>, LogError> {
 #[derive(Default)]
 pub(crate) struct Inputs {
     tables: BTreeMap<TableId, Input>,
+    /// Bytes that only the topics had.
+    pub unwritten: BTreeMap<TableId, BTreeMap<Partition, u64>>,
 }
 
 struct Input {
+    feed: Feed,
     reader: Box<dyn Reader>,
     waiting: BTreeMap<Partition, VecDeque<Record>>,
 }
@@ -64,26 +67,34 @@ impl Inputs {
         self.tables.remove(&table);
     }
 
-    /// The records of a range, which must be what they were.
-    pub fn read(&mut self, feed: &Feed, range: &InputRange, shared: &Shared) -> Result<Vec<Record>, EngineError> {
+    /// The records of a range, which must be what they were. What its table reads is asked once.
+    pub fn read(
+        &mut self,
+        range: &InputRange,
+        shared: &Shared,
+        feed: impl FnOnce() -> Result<Feed, EngineError>,
+    ) -> Result<Vec<Record>, EngineError> {
+        let Input { feed, reader, waiting } = match self.tables.entry(range.table) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let feed = feed()?;
+                entry.insert(Input { reader: feed.reader()?, feed, waiting: BTreeMap::new() })
+            }
+        };
         let name = || {
             let (start, end) = (range.range.start, range.range.end);
             format!("{} offsets {start} to {end}", feed.transport.place(&feed.at(range.partition)))
         };
         let failed =
             |error: LogError| EngineError::Recovery(format!("cannot read {} again: {error}; {WAYS_OUT}", name()));
-        let input = match self.tables.entry(range.table) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Input { reader: feed.reader()?, waiting: BTreeMap::new() }),
-        };
         let at = feed.at(range.partition);
-        if let Entry::Vacant(entry) = input.waiting.entry(range.partition) {
-            input.reader.assign(&at, range.range.start).map_err(failed)?;
+        if let Entry::Vacant(entry) = waiting.entry(range.partition) {
+            reader.assign(&at, range.range.start).map_err(failed)?;
             entry.insert(VecDeque::new());
         }
         let mut records = Vec::new();
         loop {
-            let queue = input.waiting.entry(range.partition).or_default();
+            let queue = waiting.entry(range.partition).or_default();
             // What others put between our records of a topic of our own was not read.
             while queue.front().is_some_and(|record| record.offset < range.range.start) {
                 queue.pop_front();
@@ -96,12 +107,12 @@ impl Inputs {
                 break;
             }
             shared.go_on()?;
-            let more = poll(&mut *input.reader).map_err(failed)?;
+            let more = poll(&mut **reader).map_err(failed)?;
             let none = more.is_empty();
             for record in more {
-                input.waiting.entry(record.at.partition).or_default().push_back(record);
+                waiting.entry(record.at.partition).or_default().push_back(record);
             }
-            if none && input.reader.at_end(&at).map_err(failed)? {
+            if none && reader.at_end(&at).map_err(failed)? {
                 break;
             }
         }

@@ -7,7 +7,8 @@
 //! ```
 //! Nobody has to believe it: what it gives is compared with the count and hash in the epoch record, or with the digest. It is
 //! written before the epoch is committed and not synced: it survives the process, and the machine as far as that wrote it out.
-//! What is in no checkpoint yet is bounded: the loop reads no further while it [is full](Journal::is_full).
+//! What is in no checkpoint yet is bounded: the loop reads no further while it [is full](Journal::is_full). What could not be written (a
+//! full disk) counts too, until a checkpoint has it: it is nowhere but in topics that lose it.
 
 mod frame;
 
@@ -16,6 +17,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use api::{Record, TopicPartition};
 use plan::{InputRange, TableId};
@@ -33,23 +35,30 @@ pub(crate) struct Journal {
     file: Option<File>,
     /// Where what there was at the start lies, once that was asked for.
     index: Option<Index>,
-    /// It could not be written since the last checkpoint.
+    /// It could not be written: it is tried again in the next file.
     broken: bool,
     /// Bytes of all its files.
     bytes: u64,
-    /// Bytes of what no checkpoint has.
-    uncovered: u64,
-    /// Of these, those that are in the file that is written to: the checkpoint that is being made does not have them.
-    rotated: u64,
+    /// What no checkpoint has.
+    uncovered: Uncovered,
+    /// Of this, what came since a checkpoint was last begun, which does not have it.
+    rotated: Uncovered,
     /// It is full with so many bytes that no checkpoint has.
     pub bytes_max: u64,
+}
+
+/// Bytes of what was read and no checkpoint has.
+#[derive(Debug, Clone, Copy, Default)]
+struct Uncovered {
+    written: u64,
+    missed: u64,
 }
 
 /// See [`Journal::bytes_max`].
 const BYTES_MAX: u64 = 8 << 30;
 
 /// A frame in a file.
-type Place = (PathBuf, u64, u32);
+type Place = (Arc<Path>, u64, u32);
 
 #[derive(Default)]
 struct Index {
@@ -61,26 +70,26 @@ struct Index {
 impl Journal {
     /// In a folder; nothing is read or made yet.
     pub fn new(dir: PathBuf, generation: Generation) -> Self {
-        let (bytes, uncovered, rotated) = (0, 0, 0);
         Self {
             dir,
             generation,
             file: None,
             index: None,
             broken: false,
-            bytes,
-            uncovered,
-            rotated,
+            bytes: 0,
+            uncovered: Uncovered::default(),
+            rotated: Uncovered::default(),
             bytes_max: BYTES_MAX,
         }
     }
 
-    /// Takes stock of what is there, where the newest checkpoint is of an epoch.
-    pub fn begin(&mut self, checkpoint: Epoch) {
+    /// Takes stock of what is there, where the newest checkpoint is of an epoch, or there is none.
+    pub fn begin(&mut self, checkpoint: Option<Epoch>) {
         let size = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
         let sizes: Vec<(Epoch, u64)> = self.files().iter().map(|(first, path)| (*first, size(path))).collect();
         self.bytes = sizes.iter().map(|(_, size)| size).sum();
-        self.uncovered = sizes.iter().filter(|(first, _)| *first > checkpoint).map(|(_, size)| size).sum();
+        let behind = sizes.iter().filter(|(first, _)| checkpoint.is_none_or(|checkpoint| *first > checkpoint));
+        self.uncovered = Uncovered { written: behind.map(|(_, size)| size).sum(), missed: 0 };
     }
 
     /// How large it is.
@@ -88,9 +97,36 @@ impl Journal {
         self.bytes
     }
 
+    /// Bytes of what is in no checkpoint and could not be written.
+    pub fn missed(&self) -> u64 {
+        self.uncovered.missed
+    }
+
+    /// Bytes of what is in no checkpoint.
+    pub fn uncovered(&self) -> u64 {
+        let Uncovered { written, missed } = self.uncovered;
+        written.saturating_add(missed)
+    }
+
     /// Whether no more is to be read before there is a checkpoint.
     pub fn is_full(&self) -> bool {
-        self.uncovered >= self.bytes_max
+        self.uncovered() >= self.bytes_max
+    }
+
+    /// So many bytes of what was read are not in it, and in no checkpoint.
+    pub fn miss(&mut self, bytes: u64) {
+        self.uncovered.missed += bytes;
+        self.rotated.missed += bytes;
+    }
+
+    /// How many bytes records would take in it, about.
+    pub fn size(records: &[Record]) -> u64 {
+        records.iter().map(frame::size).sum::<usize>() as u64
+    }
+
+    /// Whether records of such a range were written; they may be others.
+    pub fn may_have(&mut self, of: &InputRange) -> bool {
+        self.index().ranges.contains_key(&(of.table, of.partition, of.range.end))
     }
 
     /// Notes records of an epoch that is to be committed, in the order of partition and offset.
@@ -109,7 +145,7 @@ impl Journal {
     pub fn rotate(&mut self) {
         self.file = None;
         self.broken = false;
-        self.rotated = 0;
+        self.rotated = Uncovered::default();
     }
 
     /// The checkpoint is made.
@@ -138,7 +174,8 @@ impl Journal {
         places.iter().find_map(|place| {
             let records = frame::range_in(&read(place)?, &at)?;
             let found = range::ranges(of.table, &records, &starts);
-            found.first().is_some_and(|it| it.count == of.count && it.hash == of.hash).then_some(records)
+            let is_it = |it: &InputRange| it.count == of.count && it.hash == of.hash && it.last == of.last;
+            found.first().is_some_and(is_it).then_some(records)
         })
     }
 
@@ -148,17 +185,25 @@ impl Journal {
         places.iter().filter_map(|place| frame::rows_in(&read(place)?, codec)).collect()
     }
 
+    /// It is not asked for anything soon: there is a place in memory for every frame.
+    pub fn forget_places(&mut self) {
+        self.index = None;
+    }
+
     /// Appends a frame, whose head is yet to be written.
     fn write(&mut self, epoch: Epoch, mut frame: Vec<u8>) {
+        let bytes = frame.len() as u64;
         if self.broken {
-            return;
+            return self.miss(bytes);
         }
         if let Err(error) = self.try_write(epoch, &mut frame) {
             self.broken = true;
+            self.miss(bytes);
             tracing::error!(
-                "cannot write the journal in {}: {error}; until the next checkpoint a replay depends on what the topics still have; \
-                 is the disk full?",
-                self.dir.display()
+                "cannot write the journal in {}: {error}; until the next checkpoint a replay depends on what the topics still have, and \
+                 at {} bytes that no checkpoint has the sources wait for one; is the disk full?",
+                self.dir.display(),
+                self.bytes_max
             );
         }
     }
@@ -183,8 +228,8 @@ impl Journal {
         })?;
         let written = frame.len() as u64;
         self.bytes += written;
-        self.uncovered += written;
-        self.rotated += written;
+        self.uncovered.written += written;
+        self.rotated.written += written;
         Ok(())
     }
 
@@ -213,6 +258,7 @@ impl Journal {
 impl Index {
     fn add(&mut self, path: &Path) -> io::Result<()> {
         let mut file = File::open(path)?;
+        let path: Arc<Path> = path.into();
         let mut at = 0;
         loop {
             let mut head = [0; frame::HEAD];
@@ -220,7 +266,7 @@ impl Index {
             let length = u32::from_le_bytes(head[..4].try_into().map_err(io::Error::other)?);
             let mut begin = vec![0; frame::BEGIN.min(length as usize)];
             file.read_exact(&mut begin)?;
-            let place = (path.to_path_buf(), at, length);
+            let place = (Arc::clone(&path), at, length);
             match frame::name(&begin) {
                 Some(Frame::Range(table, partition, end)) => {
                     self.ranges.entry((table, partition, end)).or_default().push(place);

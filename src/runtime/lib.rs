@@ -9,6 +9,7 @@
 mod alter;
 mod alter_source;
 mod backfill;
+mod backlog;
 mod blame;
 mod checkpoint;
 mod cluster;
@@ -37,6 +38,7 @@ mod journal;
 mod letters;
 mod mend;
 mod metrics;
+mod moves;
 mod open;
 mod outbox;
 mod own;
@@ -60,6 +62,7 @@ mod topics;
 mod transaction;
 mod verify;
 mod view;
+mod written;
 
 pub use config::{EngineConfig, Parts};
 pub use data_dir::{DataDir, Identity};

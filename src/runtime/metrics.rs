@@ -35,6 +35,7 @@ pub struct Metrics {
     records_in: Family<Labels, Counter>,
     bytes_in: Family<Labels, Counter>,
     pub(crate) missing_retractions: Counter,
+    key_moves: Family<Labels, Counter>,
     pub(crate) transactions_aborted: Counter,
     pub(crate) checkpoint_errors: Counter,
     pub(crate) process_seconds: Histogram,
@@ -44,6 +45,7 @@ pub struct Metrics {
     checkpoint_time: FloatGauge,
     checkpoint_bytes: Counter,
     journal_bytes: Gauge,
+    journal_missed_bytes: Gauge,
     checkpoint_seconds: Histogram,
     checkpoint_age: FloatGauge,
     dead_letters: Family<Labels, Counter>,
@@ -83,6 +85,7 @@ impl Default for Metrics {
             records_in: Family::default(),
             bytes_in: Family::default(),
             missing_retractions: Counter::default(),
+            key_moves: Family::default(),
             transactions_aborted: Counter::default(),
             checkpoint_errors: Counter::default(),
             process_seconds: buckets(),
@@ -92,6 +95,7 @@ impl Default for Metrics {
             checkpoint_time: FloatGauge::default(),
             checkpoint_bytes: Counter::default(),
             journal_bytes: Gauge::default(),
+            journal_missed_bytes: Gauge::default(),
             checkpoint_seconds: buckets(),
             checkpoint_age: FloatGauge::default(),
             dead_letters: Family::default(),
@@ -133,6 +137,8 @@ impl Metrics {
         r.register("records_in", "Records read from source topics", self.records_in.clone());
         r.register_with_unit("in", "Key and value bytes read from source topics", Unit::Bytes, self.bytes_in.clone());
         r.register("missing_retractions", "Retractions of rows that were not there", self.missing_retractions.clone());
+        let help = "Times that a key of a source came from another partition than before";
+        r.register("source_key_moves", help, self.key_moves.clone());
         r.register("transactions_aborted", "Transactions aborted and made again", self.transactions_aborted.clone());
         r.register_with_unit("epoch_process", "Time to process an epoch", Unit::Seconds, self.process_seconds.clone());
         r.register_with_unit("epoch_commit", "Time to commit an epoch", Unit::Seconds, self.commit_seconds.clone());
@@ -142,6 +148,8 @@ impl Metrics {
         r.register_with_unit("checkpoint", "Block bytes written", Unit::Bytes, self.checkpoint_bytes.clone());
         let help = "What was read since the oldest checkpoint of topics that may lose it";
         r.register_with_unit("journal", help, Unit::Bytes, self.journal_bytes.clone());
+        let help = "What was read so and could not be written there, and no checkpoint has";
+        r.register_with_unit("journal_missed", help, Unit::Bytes, self.journal_missed_bytes.clone());
         r.register_with_unit("checkpoint", "Time to make a checkpoint", Unit::Seconds, self.checkpoint_seconds.clone());
         r.register_with_unit("checkpoint_age", "Since the newest one", Unit::Seconds, self.checkpoint_age.clone());
         r.register("dead_letters", "Records that could not be decoded", self.dead_letters.clone());
@@ -226,8 +234,13 @@ impl Metrics {
         self.checkpoint_time.set(now);
     }
 
-    pub(crate) fn journal(&self, bytes: u64) {
+    pub(crate) fn journal(&self, bytes: u64, missed: u64) {
         self.journal_bytes.set(bytes as i64);
+        self.journal_missed_bytes.set(missed as i64);
+    }
+
+    pub(crate) fn keys_moved(&self, name: &str, times: u64) {
+        self.key_moves.get_or_create(&table(name)).inc_by(times);
     }
 
     pub(crate) fn dead_letters(&self, name: &str, count: u64) {

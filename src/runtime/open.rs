@@ -51,7 +51,10 @@ impl Engine {
         let identity = dir.identity()?;
         let (mut writer, records) = take_over(&config, &parts, identity.as_ref(), metadata.as_ref(), &shared)?;
         let told = Arc::clone(&shared);
-        writer.on_wait(Box::new(move || told.publish(|published| published.turned = Instant::now())));
+        writer.on_wait(Box::new(move || {
+            told.publish(|published| published.turned = Instant::now());
+            !told.stop_asked()
+        }));
         let (incarnation, skip) = match decide(&facts(&config, identity.as_ref(), metadata.as_ref(), &records)?) {
             Decision::Refuse(why) => return Err(EngineError::Recovery(why)),
             Decision::Begin { incarnation } => (incarnation.unwrap_or_else(|| (parts.random_id)()), 0),
@@ -65,6 +68,8 @@ impl Engine {
         let courtesy = Courtesy::start(&parts.log)?;
         let mut engine =
             Self::empty(config, parts, (dir, store, secrets), (writer, courtesy), (incarnation, generation), shared);
+        engine.journal.begin(metadata.as_ref().map(|metadata| metadata.epoch));
+        engine.tell_journal();
         if let Some(metadata) = metadata {
             engine.restore(metadata, arrangements).map_err(EngineError::in_recovery)?;
         }
@@ -151,6 +156,7 @@ impl Engine {
             tables: Vec::new(),
             catalog: None,
             sinks: Vec::new(),
+            released: Vec::new(),
             halts: Vec::new(),
             sequences: Vec::new(),
             mended: None,
@@ -198,8 +204,6 @@ impl Engine {
         self.chain.offset = metadata.offset;
         self.chain.timestamp = metadata.timestamp;
         self.last_checkpoint = (metadata.epoch, self.instant());
-        self.journal.begin(metadata.epoch);
-        self.shared.metrics.journal(self.journal.bytes());
         self.background.records.insert(metadata.epoch, metadata.offset);
         self.retired = metadata.retired.into_iter().map(|(topic, p, next)| ((topic, p), next)).collect();
         self.sequences = SequenceMarks::restored(&metadata.sequences);

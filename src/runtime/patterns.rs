@@ -22,7 +22,7 @@ impl Engine {
     pub(crate) fn find_topics(&self, def: &mut TableDef) -> Result<Vec<String>, EngineError> {
         let Some(source) = def.source() else { return Ok(Vec::new()) };
         let Some(pattern) = source.topic_pattern() else { return Ok(Vec::new()) };
-        let feed = Feed::of(&self.parts, source).map_err(EngineError::of_statement)?;
+        let feed = Feed::finding(&self.parts, source).map_err(EngineError::of_statement)?;
         let found = feed.found_topics().map_err(EngineError::of_statement)?;
         let topics = self.without_ours(def, found);
         if topics.is_empty() {
@@ -53,7 +53,7 @@ impl Engine {
         let Some(source) = def.source() else { return Vec::new() };
         found.retain(|topic| {
             let has = source.topics().any(|there| there == topic);
-            !has && *topic != source.dlq_topic && self.user_of_topic(topic).is_none()
+            !has && *topic != source.dlq_topic && !self.is_written(topic)
         });
         let room = Partition::TOPICS_MAX - source.topics().count();
         if found.len() > room {
@@ -69,7 +69,6 @@ impl Engine {
         self.commit(Staged::at(self.now()), Some(change))?;
         self.install_topics(id, topics);
         self.sources.remove(&id);
-        self.keepings.remove(&id);
         match self.start_source(id) {
             Err(EngineError::Log(why)) => self.trouble(id, Trouble::Log(api::LogError::Retriable(why)))?,
             started => started?,

@@ -107,3 +107,36 @@ pub(crate) fn last_record(record: &Record) -> LastRecord {
     bytes.extend_from_slice(record.value.as_deref().unwrap_or_default());
     LastRecord { offset: record.offset, timestamp: record.timestamp, hash: format!("{:032x}", xxh3_128(&bytes)) }
 }
+
+#[cfg(test)]
+mod tests {
+    use api::TopicPartition;
+    use zset::TimestampMs;
+
+    use super::*;
+
+    /// Between the records of a partition others have aborted some: a range ends behind its last record, and begins where the
+    /// one before it ended.
+    #[test]
+    fn a_range_with_gaps_is_of_offsets() {
+        let record = |partition, offset| Record {
+            at: TopicPartition { topic: "t".into(), partition: Partition(partition) },
+            offset: Offset(offset),
+            timestamp: TimestampMs(1),
+            key: None,
+            value: Some(offset.to_string().into()),
+            headers: Default::default(),
+        };
+        let records = [record(0, 12), record(0, 13), record(0, 17), record(1, 4)];
+        let starts = [(Partition(0), Offset(10))].into();
+        let found = ranges(TableId(1), &records, &starts);
+        let range = |start, end| Range { start: Offset(start), end: Offset(end) };
+        let all: Vec<_> = found.iter().map(|found| (found.range, found.count, found.last.offset)).collect();
+        assert_eq!(all, [(range(10, 18), 3, Offset(17)), (range(4, 5), 1, Offset(4))]);
+        let mut running = Running::new(TableId(1), Offset(10));
+        records[..3].chunks(2).for_each(|records| running.push(records, 0));
+        assert_eq!(running.finish().as_ref(), found.first(), "read piece by piece it is the same");
+        let elsewhere = ranges(TableId(1), &[record(0, 12), record(0, 13), record(0, 16)], &starts);
+        assert_ne!((elsewhere[0].count, &elsewhere[0].hash), (3, &found[0].hash), "the offsets are hashed too");
+    }
+}

@@ -13,6 +13,7 @@ use crate::ddl::same_outcome;
 use crate::engine::Position;
 use crate::feed::Feed;
 use crate::inputs::Inputs;
+use crate::journal::Journal;
 use crate::patterns::put_topics;
 use crate::stage::Staged;
 use crate::{Engine, EngineError, own};
@@ -42,6 +43,7 @@ impl Engine {
             }
             at_work.advance(1);
         }
+        self.miss_replayed(inputs.unwritten)?;
         if let (Some((_, first)), Some((_, last))) = (records.first(), records.last()) {
             let (first, last) = (EpochRecord::decode(first)?.epoch, EpochRecord::decode(last)?.epoch);
             tracing::info!("replayed epochs {first} to {last}");
@@ -101,8 +103,14 @@ impl Engine {
             self.check_range(record, range)?;
             let Some(source) = self.tables.get(&range.table).and_then(|table| table.source_def()) else { continue };
             self.parts.faults.reach("replay-range")?;
-            let read = match inputs.read(&Feed::of(&self.parts, source)?, range, &self.shared) {
-                Ok(read) => read,
+            let read = match inputs.read(range, &self.shared, || Ok(Feed::of(&self.parts, source)?)) {
+                Ok(read) => {
+                    if !self.journal.may_have(range) {
+                        let of_table = inputs.unwritten.entry(range.table).or_default();
+                        *of_table.entry(range.partition).or_default() += Journal::size(&read);
+                    }
+                    read
+                }
                 Err(error @ EngineError::Recovery(_)) => self.journaled(range).ok_or(error)?,
                 Err(error) => return Err(error),
             };
@@ -112,7 +120,7 @@ impl Engine {
             record.tables.iter().map(|outcome| (outcome.table, outcome.outcome.clone())).collect();
         let mut staged = self.stage_epoch(records, record.timestamp, Some(&outcomes))?;
         self.compare(record, &staged, &outcomes)?;
-        self.stage_detached(&mut staged);
+        self.stage_detached(&mut staged, record);
         Ok(staged)
     }
 
@@ -219,7 +227,7 @@ impl Engine {
                 let outcomes = record.tables.iter().map(|o| (o.table, o.outcome.clone())).collect();
                 let (mut staged, resumed) = self.replay_resume(tables, &outcomes, record.timestamp, backfill)?;
                 self.compare(record, &staged, &outcomes)?;
-                self.stage_detached(&mut staged);
+                self.stage_detached(&mut staged, record);
                 self.install_resumed(resumed);
                 Ok(staged)
             }

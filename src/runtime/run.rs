@@ -2,6 +2,7 @@
 //!
 //! It ends when it is asked to (after a last epoch and a checkpoint), or by an error, which every other thread can see.
 
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender};
@@ -23,16 +24,18 @@ use crate::{Engine, EngineError, Phase, Reply, WriteError};
 const TURN_MAX: Duration = Duration::from_millis(200);
 
 /// An epoch closes when its records have so many bytes of keys and values.
-const EPOCH_BYTES_MAX: usize = 64 << 20;
+pub(crate) const EPOCH_BYTES_MAX: usize = 64 << 20;
 
 /// What reaches the loop.
 pub(crate) enum Event {
     /// Records of a source table, by a reader that may have been ended since: then another one reads them again.
     Records { table: TableId, records: Vec<Record>, ended: Arc<AtomicBool> },
-    /// A source's topic has a partition more; its records come later.
-    Partition { table: TableId, partition: Partition, from: Offset },
+    /// A source's topic has a partition more, of which nothing was read at a time; its records come later.
+    Partition { table: TableId, partition: Partition, from: Offset, seen: Option<TimestampMs> },
     /// There are topics that the pattern of a source matches and that it does not read.
     Topics { table: TableId, topics: Vec<String>, ended: Arc<AtomicBool> },
+    /// A topic is back that was not there when a source's reader began.
+    Back { table: TableId, ended: Arc<AtomicBool> },
     /// A source cannot go on.
     SourceFailed { table: TableId, trouble: Trouble, ended: Arc<AtomicBool> },
     /// A source has all that a partition had at a time.
@@ -78,6 +81,10 @@ impl Engine {
             tracing::warn!("{why}");
             result = self.checkpoint_now().map(|_| ());
         }
+        if let (Err(EngineError::InDoubt(why)), true) = (&result, self.shared.stop_asked()) {
+            tracing::warn!("{why}");
+            result = Ok(());
+        }
         self.sources.values().for_each(Source::halt);
         self.sources.clear();
         let phase = match &result {
@@ -120,7 +127,11 @@ impl Engine {
             return Err(EngineError::Log(why));
         }
         let now = self.instant();
-        let wait = gathered.closes.map_or(wait_max, |closes| closes.saturating_duration_since(now).min(wait_max));
+        let wait = match gathered.closes {
+            Some(closes) => closes.saturating_duration_since(now).min(wait_max),
+            None if self.releases() => Duration::ZERO,
+            None => wait_max,
+        };
         match self.events.recv_timeout(wait) {
             Ok(event) => {
                 self.handle_event(event, gathered)?;
@@ -132,6 +143,9 @@ impl Engine {
         let now = !gathered.statements.is_empty() || self.is_full(gathered);
         if now || gathered.closes.is_some_and(|closes| closes <= self.instant()) {
             self.epoch(std::mem::take(gathered))?;
+        }
+        if gathered.is_empty() {
+            self.turn_backlogs()?;
         }
         self.turn_detached();
         self.tell_positions(false);
@@ -151,9 +165,10 @@ impl Engine {
         if full && !self.held {
             self.held = true;
             tracing::error!(
-                "the journal has {} bytes that are in no checkpoint: the sources are read on when there is one; the log says why \
-                 there is none; is the disk full?",
-                self.journal.bytes()
+                "{} bytes that were read are in no checkpoint, and {} of them not in the journal either: the sources are read on when \
+                 there is a checkpoint; the log says why there is none; is the disk full?",
+                self.journal.uncovered(),
+                self.journal.missed()
             );
             return self.checkpoint_soon();
         }
@@ -203,9 +218,12 @@ impl Engine {
                 }
                 Ok(())
             }
-            Event::Partition { table, partition, from } => {
+            Event::Partition { table, partition, from, seen } => {
                 if self.sources.contains_key(&table) {
-                    self.positions.entry((table, partition)).or_insert_with(|| Position::at(from));
+                    if let Entry::Vacant(position) = self.positions.entry((table, partition)) {
+                        position.insert(Position::at(from));
+                        seen.into_iter().for_each(|time| self.ends.begin(table, partition, time));
+                    }
                     self.publish_status();
                 }
                 Ok(())
@@ -220,6 +238,13 @@ impl Engine {
                     self.epoch(std::mem::take(gathered))?;
                 }
                 if over(self) { Ok(()) } else { self.add_topics(table, &topics) }
+            }
+            Event::Back { table, ended } => {
+                let over = |engine: &Self| !engine.sources.contains_key(&table) || ended.load(Ordering::SeqCst);
+                if !over(self) && !gathered.is_empty() {
+                    self.epoch(std::mem::take(gathered))?;
+                }
+                if over(self) { Ok(()) } else { self.come_back(table) }
             }
             Event::SourceFailed { table, trouble, ended } => {
                 // What a table that is gone could not read is nobody's trouble, nor one that is halted by what it had read.

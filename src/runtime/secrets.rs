@@ -110,12 +110,14 @@ impl Vault {
     fn reveal(&self, name: &str, value: &str) -> Result<String, String> {
         let known = self.known();
         let mut missing = None;
-        let revealed = plan::replace_in_option(name, value, &mut |shown| {
+        let revealed = plan::reveal_in_option(name, value, &mut |shown| {
             let Some(number) = shown.strip_prefix(REFERENCE) else { return shown.to_string() };
+            // An older version may have left the end of a password where it was.
+            let (number, rest) = number.split_at(number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len()));
             let secret = number.parse().ok().and_then(|number: u64| known.secrets.get(&number));
-            secret.cloned().unwrap_or_else(|| {
+            secret.map(|secret| format!("{secret}{rest}")).unwrap_or_else(|| {
                 missing = Some(format!(
-                    "the password {shown} is not in {}: put that file back, or DROP and CREATE again what has it",
+                    "the password {REFERENCE}{number} is not in {}: put that file back, or DROP and CREATE again what has it",
                     self.path.display()
                 ));
                 String::new()

@@ -95,6 +95,7 @@ impl Engine {
                     let pending = outbox.pending_of(self.tables[&sink.def.input].contents.rows());
                     (outbox.trouble(), outbox.frontier(self.chain.epoch), pending)
                 }
+                Way::Topic(backlog) => (None, backlog.frontier(self.chain.epoch), backlog.pending()),
                 Way::Direct | Way::File(_) => (None, Some(self.chain.epoch), 0),
             };
             let resynchronises = matches!(&sink.way, Way::Outbox(outbox) if outbox.resynchronises());
@@ -179,6 +180,11 @@ impl Engine {
                 metrics.dead_letters(&table.def.name, range.dead_letters);
             }
         }
+        for (id, times) in &staged.moves {
+            if let Some(table) = self.tables.get(id) {
+                metrics.keys_moved(&table.def.name, *times);
+            }
+        }
         for (id, delta) in &staged.deltas {
             if let Some(table) = self.tables.get(id) {
                 metrics.rows_changed(&table.def.name, delta.len() as u64);
@@ -190,8 +196,8 @@ impl Engine {
             }
         }
         for (id, output) in &staged.outputs {
-            if let (Some(sink), crate::sink::Output::Records(records)) = (self.sinks.get(id), output) {
-                metrics.sent(&sink.def.name, records);
+            if let Some(sink) = self.sinks.get(id) {
+                metrics.sent(&sink.def.name, output.in_transaction());
             }
         }
         staged.touched.iter().filter_map(|id| self.tables.get(id)).for_each(|table| self.count_state(table));

@@ -7,8 +7,9 @@ use api::{OutRecord, TopicPartition};
 use bytes::Bytes;
 use plan::{SinkConnector, SinkDef, TableDef};
 use schemas::{SinkEncoder, SinkEpoch, SinkNames, SinkRecord};
-use zset::{Delta, Epoch, Partition, TimestampMs};
+use zset::{Delta, Epoch, Partition, RowBytes, RowCodec, TimestampMs, consolidate};
 
+use crate::backlog::{self, Backlog};
 use crate::detached::FileSink;
 use crate::outbox::{KeyedChanges, Outbox};
 
@@ -21,7 +22,7 @@ pub(crate) struct Sink {
     pub partitions: u32,
     /// How its changes get to where it writes.
     pub way: Way,
-    /// Why it gets nothing more.
+    /// Why it gets nothing more; with a backlog, why its topic does not take it.
     pub error: Option<String>,
     /// Records sent since the start.
     pub sent: u64,
@@ -29,8 +30,10 @@ pub(crate) struct Sink {
 
 /// How changes get to where a sink writes.
 pub(crate) enum Way {
-    /// In the epoch's transaction, to standard output, or nowhere.
+    /// To standard output, or nowhere.
     Direct,
+    /// In the epoch's transaction, or, while something waits, by its backlog.
+    Topic(Box<Backlog>),
     /// By an outbox, after the epoch is committed.
     Outbox(Box<Outbox>),
     /// Into a file, as soon as the epoch is committed.
@@ -41,12 +44,26 @@ pub(crate) enum Way {
 pub(crate) enum Output {
     /// Part of the epoch's transaction.
     Records(Vec<OutRecord>),
+    /// Part of it too: the first records of the backlog.
+    Released(Vec<OutRecord>),
+    /// Put into the backlog once the epoch is committed.
+    Waits(RowBytes),
     /// Printed, or appended to a file, once the epoch is committed.
     Lines(Vec<u8>, u64),
     /// Gathered in the outbox once the epoch is committed.
     Keyed(KeyedChanges),
     /// Counted.
     Count(u64),
+}
+
+impl Output {
+    /// Those of its records that are in the epoch's transaction.
+    pub fn in_transaction(&self) -> &[OutRecord] {
+        match self {
+            Self::Records(records) | Self::Released(records) => records,
+            Self::Waits(_) | Self::Lines(..) | Self::Keyed(_) | Self::Count(_) => &[],
+        }
+    }
 }
 
 impl Sink {
@@ -69,7 +86,11 @@ impl Sink {
         if let Way::Outbox(outbox) = &self.way {
             return Output::Keyed(outbox.changes(delta));
         }
-        let records = self.encoder.encode(delta, &SinkEpoch { epoch, timestamp, snapshot });
+        let at = SinkEpoch { epoch, timestamp, snapshot };
+        if self.backlog().is_some_and(Backlog::waits) {
+            return self.waits(delta, &at);
+        }
+        let records = self.records(delta, &at);
         match self.def.connector {
             SinkConnector::Log => Output::Records(records.into_iter().map(|r| self.record(r, timestamp)).collect()),
             SinkConnector::Stdout | SinkConnector::File => {
@@ -83,15 +104,63 @@ impl Sink {
         }
     }
 
-    fn record(&self, record: SinkRecord, timestamp: TimestampMs) -> OutRecord {
-        let partition = Partition(schemas::partition(record.partition_hash, self.partitions) as i32);
-        OutRecord {
-            to: TopicPartition { topic: Arc::clone(&self.topic), partition },
-            timestamp,
-            key: record.key.map(Bytes::from),
-            value: record.value.map(Bytes::from),
-            headers: Vec::new(),
+    /// The records of a consolidated delta.
+    pub fn records(&self, delta: &Delta, at: &SinkEpoch) -> Vec<SinkRecord> {
+        self.encoder.encode(delta, at)
+    }
+
+    /// The same, as a backlog keeps them.
+    pub fn entries(&self, delta: &Delta, at: &SinkEpoch) -> RowBytes {
+        let mut entries = RowBytes::default();
+        self.records(delta, at).iter().for_each(|record| entries.push(&backlog::encode(record, at.timestamp)));
+        entries
+    }
+
+    /// The records of a delta that are to wait, in the order of its rows: replay comes to the same Z-set, in whatever order.
+    pub fn waits(&self, delta: &Delta, at: &SinkEpoch) -> Output {
+        let sorted = consolidate(delta, &RowCodec::new(delta.schema()));
+        Output::Waits(self.entries(&sorted, at))
+    }
+
+    /// The backlog of a sink that has a topic.
+    pub fn backlog(&self) -> Option<&Backlog> {
+        match &self.way {
+            Way::Topic(backlog) => Some(backlog),
+            Way::Direct | Way::Outbox(_) | Way::File(_) => None,
         }
+    }
+
+    /// Whether it has a backlog that its topic takes.
+    pub fn releases(&self) -> bool {
+        self.error.is_none() && self.backlog().is_some_and(Backlog::waits)
+    }
+
+    /// Whether it gets nothing more.
+    pub fn is_out(&self) -> bool {
+        self.backlog().map_or(self.error.is_some(), Backlog::is_closed)
+    }
+
+    /// A record for its topic.
+    pub fn record(&self, record: SinkRecord, timestamp: TimestampMs) -> OutRecord {
+        let SinkRecord { key, value, partition_hash } = record;
+        self.placed(backlog::Entry {
+            timestamp,
+            partition_hash,
+            key: key.map(Bytes::from),
+            value: value.map(Bytes::from),
+        })
+    }
+
+    /// A record for its topic that was kept; `None`: it is damaged.
+    pub fn kept_record(&self, bytes: &[u8]) -> Option<OutRecord> {
+        backlog::decode(bytes).map(|entry| self.placed(entry))
+    }
+
+    fn placed(&self, entry: backlog::Entry) -> OutRecord {
+        let backlog::Entry { timestamp, partition_hash, key, value } = entry;
+        let partition = Partition(schemas::partition(partition_hash, self.partitions) as i32);
+        let to = TopicPartition { topic: Arc::clone(&self.topic), partition };
+        OutRecord { to, timestamp, key, value, headers: Vec::new() }
     }
 }
 

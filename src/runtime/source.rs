@@ -54,7 +54,7 @@ struct Worker {
     read: BTreeMap<Partition, Offset>,
     /// Why one of those cannot be read on.
     broken: Option<Trouble>,
-    /// What is known of the deletes of a compacted topic.
+    /// What is known of the deletes of compacted topics, where a delete is known by its key.
     deletes: Option<Deletes>,
     reader: Box<dyn Reader>,
     look_at: Instant,
@@ -70,21 +70,21 @@ struct Worker {
 }
 
 impl Source {
-    /// Starts to read a table's topic, each partition from its offset.
+    /// Starts to read a table's topic, each partition from its offset; some of those in `absent` may not be there.
     pub fn start(
         (table, name): (TableId, &str),
         (feed, deletes): (Feed, Option<Deletes>),
-        from: &BTreeMap<Partition, Offset>,
+        (from, absent): (&BTreeMap<Partition, Offset>, &BTreeSet<Partition>),
         events: &Sender<Event>,
         (shared, scheduler): (&Arc<Shared>, &Arc<dyn Scheduler>),
     ) -> Result<Self, EngineError> {
         let mut reader = feed.reader()?;
         let mut gone = from.clone();
-        if feed.transport.partitions_go() {
+        let go = feed.transport.partitions_go();
+        gone.retain(|partition, _| go || absent.contains(partition));
+        if !gone.is_empty() {
             let there = feed.partitions()?;
             gone.retain(|partition, _| !there.contains(partition));
-        } else {
-            gone.clear();
         }
         let there = from.iter().filter(|(partition, _)| !gone.contains_key(partition));
         for (partition, offset) in there.clone() {
@@ -237,7 +237,15 @@ impl Worker {
                 continue;
             }
             let at = self.at(partition);
+            self.look_at_keeping(partition);
+            let seen = self.deletes.as_ref().map(Deletes::now);
             let back = self.gone.get(&partition).copied();
+            if back.is_some() && !self.feed.transport.partitions_go() {
+                // Whether it is the topic that was read is for the loop to see, which begins another reader then.
+                let ended = Arc::clone(&self.stop);
+                let _ = self.events.send(Event::Back { table: self.table, ended });
+                continue;
+            }
             let from = match back {
                 Some(from) => from,
                 None => self.feed.transport.bounds(&at)?.low,
@@ -255,9 +263,18 @@ impl Worker {
             let news = if back.is_some() { "its partition back" } else { "a new partition" };
             tracing::info!(table = %self.name, %partition, "topic {} has {news}", at.topic);
             // Before its first records: the loop knows from where they are.
-            let _ = self.events.send(Event::Partition { table: self.table, partition, from });
+            let _ = self.events.send(Event::Partition { table: self.table, partition, from, seen });
         }
         Ok(())
+    }
+
+    /// A topic that was gone when this began may be compacted. What it does not answer the next start asks.
+    fn look_at_keeping(&mut self, partition: Partition) {
+        let Some(deletes) = self.deletes.as_mut().filter(|deletes| !deletes.knows(partition)) else { return };
+        match self.feed.keeping(partition.place()) {
+            Ok(keeping) => deletes.learn(partition, keeping),
+            Err(error) => tracing::debug!(table = %self.name, %partition, "cannot see what its topic keeps: {error}"),
+        }
     }
 
     /// Which of them are read is for the loop to say, which begins another reader then.
@@ -278,7 +295,7 @@ impl Worker {
                 return Ok(());
             }
             let at = self.at(partition);
-            let now = self.deletes.as_ref().map(Deletes::now);
+            let now = self.deletes.as_ref().and_then(|deletes| deletes.begin_look(partition));
             let met = matches!(self.reader.at_end(&at), Ok(true));
             let read = self.read.get(&partition).copied();
             let bounds = match self.feed.transport.bounds(&at) {
@@ -314,13 +331,12 @@ impl Worker {
                 let (table, partition) = (self.table, at.partition);
                 let _ = self.events.send(Event::End { table, partition, end, time, ended });
             }
-            Look::Missed(unseen_ms) => {
+            Look::Missed { unseen_ms, kept_ms } => {
                 self.broken = Some(Trouble::Deletes(format!(
                     "{} is compacted, and may have lost deletes that were not read yet, from offset {read} on: it was last read \
-                     to its end {} s ago, and keeps a tombstone for {} ms (delete.retention.ms)",
+                     to its end {} s ago, and keeps a tombstone for {kept_ms} ms (delete.retention.ms)",
                     self.feed.transport.place(at),
-                    unseen_ms / 1000,
-                    deletes.kept_ms()
+                    unseen_ms / 1000
                 )));
             }
         }

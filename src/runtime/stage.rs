@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::{OutRecord, Record};
-use plan::{InputRange, Mended, Outcome, SequenceMark, SinkId, SourceHalt, TableId, TableKind, TableOutcome};
+use plan::{
+    InputRange, Mended, Outcome, Release, SequenceMark, SinkFailure, SinkId, SourceHalt, TableId, TableKind,
+    TableOutcome,
+};
 use zset::{Delta, Digest, RowCodec, RowError, TimestampMs, sqlstate};
 
 use crate::blame::Blamed;
@@ -33,6 +36,12 @@ pub(crate) struct Staged {
     pub mended: Option<Mended>,
     pub dead: Vec<OutRecord>,
     pub outputs: Vec<(SinkId, Output)>,
+    /// What of `outputs` was in backlogs.
+    pub released: Vec<Release>,
+    /// Nothing else is in it: if that is refused, there is no epoch.
+    pub releases_only: bool,
+    /// Sinks that get nothing more.
+    pub given_up: Vec<SinkFailure>,
     /// Tables with something staged.
     pub touched: BTreeSet<TableId>,
     /// Tables whose refresh failed.
@@ -46,6 +55,8 @@ pub(crate) struct Staged {
     /// Tables that were in error and are not any more.
     healed: BTreeSet<TableId>,
     pub missing_retractions: u64,
+    /// How often keys of sources came from another partition than before.
+    pub moves: BTreeMap<TableId, u64>,
     /// Whether a record is replayed: where its sources stop was decided then.
     pub replays: bool,
     /// Sources that stop.
@@ -80,9 +91,7 @@ impl Staged {
     pub fn sink_of(&self, index: usize) -> Option<SinkId> {
         let mut end = 0;
         self.outputs.iter().find_map(|(sink, output)| {
-            if let Output::Records(records) = output {
-                end += records.len();
-            }
+            end += output.in_transaction().len();
             (index < end).then_some(*sink)
         })
     }
@@ -122,9 +131,13 @@ impl Engine {
         let own = self.tables.get(&id).is_some_and(|table| table.def.is_own());
         // What others put between our records of our own topics is not read: such a range begins with its first record.
         let positions = self.positions_of(id).filter(|_| !own);
-        let starts = positions.map(|(partition, position)| (partition, position.next)).collect();
+        let starts: BTreeMap<_, _> = positions.map(|(partition, position)| (partition, position.next)).collect();
+        let partitions = starts.len();
         let Some(table) = self.tables.get_mut(&id) else { return Ok(()) };
         staged.touched.insert(id);
+        if partitions > 1 {
+            table.contents.watch_homes();
+        }
         let (decoded, records) = letters::stage(staged, id, table, records)?;
         let mut ranges = range::ranges(id, &records, &starts);
         if ranges.iter().any(|range| range.range.end.0 - range.range.start.0 != range.count as i64) {
@@ -145,6 +158,12 @@ impl Engine {
             staged.dead.push(dead_letter(&table.def.name, &source.dlq_topic, record, cause, at));
         }
         staged.missing_retractions += decoded.missing_retractions;
+        if let Some(moved) = &decoded.moved {
+            staged.moves.insert(id, moved.times);
+            if let Some(warning) = table.first_move(moved) {
+                tracing::warn!(table = %table.def.name, "{warning}");
+            }
+        }
         staged.inputs.extend(ranges);
         let codec = RowCodec::new(table.def.columns.schema());
         staged.keep(id, decoded.delta, &codec, false);
@@ -299,7 +318,7 @@ impl Engine {
         let epoch = self.chain.epoch.next();
         for (id, sink) in &self.sinks {
             let Some(delta) = staged.deltas.get(&sink.def.input) else { continue };
-            if sink.error.is_none() {
+            if !sink.is_out() {
                 staged.outputs.push((*id, sink.encode(delta, epoch, staged.timestamp, false)));
             }
         }

@@ -3,19 +3,20 @@
 //! A stream table whose refresh fails keeps its last good contents and collects the deltas it could not apply, as
 //! Z-sets: when the bad row is gone they cancel, and one refresh catches up.
 
+mod records;
+
 use std::collections::BTreeMap;
 
-use api::Record;
 use dataflow::{Contents, FlowError, RowChanges, StatementError, TableFlow};
-use plan::{Include, SourceDef, TableDef, TableId, TableKind};
-use schemas::{Decoder, RawHeader, RawRecord, SinkEpoch};
+use plan::{SourceDef, TableDef, TableId, TableKind};
+use schemas::{Decoder, SinkEpoch};
 use state::{Arrangement, ArrangementId, Law, Snapshot, StateError};
 use zset::{Delta, Epoch, RowBytes, RowCodec, RowError};
 
-use crate::dead_letter::Cause;
 use crate::letters::Letters;
-use crate::own::{self, Checked, Own};
+use crate::own::{Checked, Own};
 use crate::{EngineError, WriteError};
+pub(crate) use records::Decoded;
 
 /// The node number under which a table's uncollected deltas are kept, a slot for each input.
 const PENDING_NODE: u32 = u32::MAX - 1;
@@ -39,6 +40,8 @@ pub(crate) struct Table {
     pub frontier: Option<Epoch>,
     /// What is remembered of its dead letters.
     pub letters: Letters,
+    /// Whether it was told that a key came from two partitions.
+    pub told_moves: bool,
     /// What the staged epoch is to it, if it touched the table.
     staged_turn: Option<Turn>,
 }
@@ -69,14 +72,6 @@ pub(crate) struct Pending {
     clear_on_commit: bool,
 }
 
-/// What a source's records did.
-pub(crate) struct Decoded {
-    pub delta: Delta,
-    /// Which record of the batch is dead, and why; in order.
-    pub dead: Vec<(usize, Cause)>,
-    pub missing_retractions: u64,
-}
-
 /// How a refresh ended.
 pub(crate) enum Refresh {
     Done(Delta),
@@ -94,32 +89,6 @@ impl Table {
     pub fn source(def: TableDef, source: &SourceDef, contents: Contents) -> Result<Self, EngineError> {
         let decoder = Self::decoder(&def, source)?;
         Ok(Self::new(def, contents, Work::Source(decoder)))
-    }
-
-    /// What reads the records of a source table.
-    pub fn decoder(def: &TableDef, source: &SourceDef) -> Result<Box<dyn Decoder>, EngineError> {
-        let (envelope, options) = match source.is_own() {
-            true => own::decoding(def),
-            false => (source.envelope, source.options.clone()),
-        };
-        let spec = schemas::DecoderSpec {
-            table: &def.name,
-            columns: &def.columns,
-            // What is not stored has no rows to replace by key.
-            key: if source.stored { &def.key } else { &[] },
-            envelope,
-            options: &options,
-        };
-        schemas::include(&spec, &source.include).map_err(|error| {
-            EngineError::Statement(dataflow::StatementError {
-                sqlstate: "22023",
-                message: format!("cannot decode table {}: {error}", def.name),
-                hint: None,
-                detail: None,
-                position: None,
-                about: None,
-            })
-        })
     }
 
     /// A stream table over its contents and operators.
@@ -156,82 +125,8 @@ impl Table {
             suspended: false,
             frontier: None,
             letters: Letters::default(),
+            told_moves: false,
             staged_turn: None,
-        }
-    }
-
-    /// Decodes records, in order, and stages what they say.
-    pub fn stage_records(&mut self, records: &[Record]) -> Result<Decoded, EngineError> {
-        if !self.def.is_stored() {
-            let decoded = self.decode(records)?;
-            self.warn();
-            return Ok(decoded);
-        }
-        let decoded = self.changes(records);
-        self.warn();
-        let applied = self.contents.apply_changes(&decoded.changes)?;
-        let mut dead: Vec<(usize, Cause)> = decoded
-            .dead
-            .into_iter()
-            .map(|letter| (letter.record as usize, Cause { column: letter.column, reason: letter.reason }))
-            .collect();
-        dead.extend(applied.unresolved.iter().map(|&(record, column)| {
-            let column = self.def.columns.0[column as usize].name.clone();
-            let reason = format!(
-                "column \"{column}\" was not sent because it did not change (an unavailable TOAST value), and the table \
-                 has no row of this key to take it from; update the row at its source, or take a new snapshot"
-            );
-            (record as usize, Cause { column: Some(column), reason })
-        }));
-        dead.sort_by_key(|(record, _)| *record);
-        dead.dedup_by_key(|(record, _)| *record);
-        Ok(Decoded { delta: applied.delta, dead, missing_retractions: applied.missing_retractions })
-    }
-
-    /// Decodes records, in order, of a source that is not stored: what it passes on. Nothing is staged.
-    pub fn decode(&mut self, records: &[Record]) -> Result<Decoded, EngineError> {
-        let decoded = self.changes(records);
-        let passed = dataflow::pass_on(&decoded.changes, &self.def.columns);
-        let mut dead: Vec<(usize, Cause)> = decoded
-            .dead
-            .into_iter()
-            .map(|letter| (letter.record as usize, Cause { column: letter.column, reason: letter.reason }))
-            .collect();
-        dead.extend(passed.truncates.iter().map(|&record| {
-            let reason = "a truncate cannot be passed on: the source is not stored, so that nobody knows which rows it had; \
-                          use CREATE TABLE";
-            (record as usize, Cause { column: None, reason: reason.to_string() })
-        }));
-        dead.sort_by_key(|(record, _)| *record);
-        Ok(Decoded { delta: passed.delta, dead, missing_retractions: 0 })
-    }
-
-    pub(crate) fn changes(&mut self, records: &[Record]) -> schemas::Decoded {
-        let Work::Source(decoder) = &mut self.work else { unreachable!("records are for source tables") };
-        let includes = |what: Include| {
-            self.def.source().is_some_and(|source| source.include.iter().any(|(_, included)| *included == what))
-        };
-        let headers: Vec<Vec<RawHeader<'_>>> = match includes(Include::Headers) {
-            true => records.iter().map(headers_of).collect(),
-            false => Vec::new(),
-        };
-        let raw = records.iter().enumerate().map(|(at, record)| RawRecord {
-            key: record.key.as_deref(),
-            value: record.value.as_deref(),
-            topic: &record.at.topic,
-            partition: record.at.partition.number(),
-            offset: record.offset.0,
-            timestamp: record.timestamp.0,
-            headers: headers.get(at).map_or(&[], Vec::as_slice),
-        });
-        decoder.decode(&raw.collect::<Vec<_>>())
-    }
-
-    /// Tells what the decoder wants a user to know.
-    fn warn(&mut self) {
-        let Work::Source(decoder) = &mut self.work else { return };
-        for warning in decoder.warnings() {
-            tracing::warn!(table = %self.def.name, "{warning}");
         }
     }
 
@@ -345,6 +240,7 @@ impl Table {
     /// Makes what is staged so.
     pub fn commit(&mut self) {
         self.contents.commit();
+        self.own.iter_mut().for_each(Own::commit);
         if let Work::Stream { flow, pending } = &mut self.work {
             flow.commit();
             for waiting in pending.values_mut() {
@@ -370,6 +266,7 @@ impl Table {
     /// Makes what is staged never have been.
     pub fn discard(&mut self) {
         self.contents.discard();
+        self.own.iter_mut().for_each(Own::discard);
         if let Work::Stream { flow, pending } = &mut self.work {
             flow.discard();
             for waiting in pending.values_mut() {
@@ -394,7 +291,8 @@ impl Table {
 
     /// Stages rows that were checked; answers what they change.
     pub fn stage_statement(&mut self, checked: &Checked) -> Result<Delta, EngineError> {
-        checked.stage(&mut self.contents)
+        let own = self.own.as_mut().expect("rows were checked of a table of our own");
+        own.stage(checked, &mut self.contents)
     }
 
     /// The source's definition; `None` for a stream table.
@@ -427,10 +325,6 @@ fn not_ours(name: &str) -> WriteError {
         about: None,
     })
     .into()
-}
-
-fn headers_of(record: &Record) -> Vec<RawHeader<'_>> {
-    record.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect()
 }
 
 impl Pending {

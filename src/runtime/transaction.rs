@@ -2,7 +2,8 @@
 //! epoch. It is snapshot isolation, PostgreSQL's REPEATABLE READ: what others commit meanwhile is not seen, and a row that they
 //! changed cannot be written. The first to commit wins; nobody waits.
 //!
-//! A sequence that it restarts (TRUNCATE ... RESTART IDENTITY) goes on for it alone; where it is then goes along at the commit.
+//! A sequence that it restarts (TRUNCATE ... RESTART IDENTITY) goes on for it alone; where it is then goes along at the commit. By
+//! then nobody else may have written the table (`dataflow::LastChange`).
 //!
 //! A write is checked twice: when it is made, against the view with the own writes and against what is committed by then, so that
 //! a lost cause is known early; and by the loop, against what is staged, which is what counts.
@@ -81,7 +82,8 @@ impl Transaction {
         else {
             return Err(EngineError::Log(format!("table {} is not in the view", changes.table)).into());
         };
-        if !def.has_rows_of(&changes.evaluated_on) {
+        let newest = now.tables.get(&changes.table);
+        if !def.has_rows_of(&changes.evaluated_on) || newest.is_some_and(|newest| newest.last.conflicts(changes)) {
             return Err(WriteError::Conflict);
         }
         let gone = stored.look(&changes.gone)?;
@@ -192,10 +194,10 @@ impl Transaction {
             };
             let (gone, come) = (reader.rows(gone.iter()), reader.rows(come.iter()));
             let others = own.sequences.iter().filter(|mark| restarts.iter().all(|of| of.sequence != mark.sequence));
-            let restarts = restarts.iter().filter(|mark| mark.sequence.table == table);
-            let sequences = others.chain(restarts).copied().collect();
-            let arbiters = own.arbiters.clone();
-            let changes = RowChanges { table, evaluated_on, gone, come, arbiters, sequences };
+            let restarts: Vec<_> = restarts.iter().filter(|mark| mark.sequence.table == table).collect();
+            let sequences = others.chain(restarts.iter().copied()).copied().collect();
+            let (arbiters, seen, restarts) = (own.arbiters.clone(), self.base.epoch, !restarts.is_empty());
+            let changes = RowChanges { table, evaluated_on, seen, gone, come, arbiters, sequences, restarts };
             if !changes.is_nothing() {
                 all.push(changes);
             }

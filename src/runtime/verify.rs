@@ -9,7 +9,7 @@ use zset::Partition;
 use crate::engine::Position;
 use crate::feed::Feed;
 use crate::inputs::{WAYS_OUT, first_from};
-use crate::mend::{Facts, Kind, Last, Loss, Verdict, decide};
+use crate::mend::{Facts, Keepings, Kind, Last, Loss, Verdict, decide};
 use crate::{Engine, EngineError, range};
 
 /// A source that is not what was read of it.
@@ -79,20 +79,19 @@ impl Engine {
         }
         let feed = Feed::of(&self.parts, source)?;
         let mut reader = feed.reader()?;
-        let keeping = self.keeping_of(id, &feed).unwrap_or_default();
+        let mut keepings = Keepings::new();
+        let there = if feed.transport.partitions_go() { Some(feed.partitions()?) } else { None };
         for (partition, position) in self.positions_of(id) {
-            if feed.transport.partitions_go() && !feed.partitions()?.contains(&partition) {
+            if there.as_ref().is_some_and(|there| !there.contains(&partition)) {
                 tracing::warn!(
                     table = %table.def.name, %partition,
                     "a file of {} is gone; it was read up to offset {}, and its rows stay", source.topic, position.next
                 );
                 continue;
             }
-            // Of several topics each loses its own.
-            let keeping = match source.more_topics.is_empty() {
-                true => keeping,
-                false => feed.transport.keeping(source.topic_of(partition)).unwrap_or_default(),
-            };
+            let place = partition.place();
+            let asked = || self.keeping_of(id, &feed, place).unwrap_or_default();
+            let keeping = *keepings.entry(place).or_insert_with(asked);
             all.insert(
                 partition,
                 self.check_partition(&table.def, (&feed, keeping), &mut *reader, (partition, position))?,
@@ -135,6 +134,7 @@ impl Engine {
             kind: kind(def),
             next: position.next,
             bounds,
+            absent: position.absent,
             last,
             keeping,
             unseen_ms: self.ends.of(def.id, partition).map(|time| now.0.saturating_sub(time.0)),

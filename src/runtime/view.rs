@@ -9,6 +9,7 @@ use plan::{Catalog, TableId};
 use zset::{Epoch, TimestampMs};
 
 use crate::Engine;
+use crate::own::Own;
 use crate::table::Table;
 
 /// What there is to see before anything is open.
@@ -45,6 +46,7 @@ fn rows(table: &Table) -> TableRows {
         snapshot: contents.snapshot(),
         rows: contents.rows(),
         uniques: contents.uniques(),
+        last: table.own.as_ref().map(Own::last).unwrap_or_default(),
         trouble: table.trouble().map(Into::into),
     }
 }

@@ -1,13 +1,17 @@
 //! The dialect: PostgreSQL's, with one thing less.
 //!
 //! The parser's PostgreSQL reads an argument of a function as a name (`f(a + b => 1)`) before it reads it as a value: twice at
-//! every level, so that calls nested 25 deep are never done. No function here has arguments by name.
+//! every level, so that calls nested 25 deep are never done. No function here has arguments by name. Whatever else is tried
+//! twice is counted (`effort`).
 
 use std::any::TypeId;
 
+use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+
+use crate::effort;
 
 const POSTGRESQL: PostgreSqlDialect = PostgreSqlDialect {};
 
@@ -29,6 +33,17 @@ impl Dialect for OurDialect {
         POSTGRESQL.dialect()
     }
 
+    fn parse_prefix(&self, _: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        effort::spend().err().map(Err)
+    }
+
+    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
+        match effort::spend() {
+            Ok(()) => POSTGRESQL.get_next_precedence(parser),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
     as_postgresql! {
         identifier_quote_style(identifier: &str) -> Option<char>;
         is_delimited_identifier_start(ch: char) -> bool;
@@ -36,7 +51,6 @@ impl Dialect for OurDialect {
         is_identifier_part(ch: char) -> bool;
         is_custom_operator_part(ch: char) -> bool;
         is_reserved_for_identifier(kw: Keyword) -> bool;
-        get_next_precedence(parser: &Parser<'_>) -> Option<Result<u8, ParserError>>;
         prec_value(prec: Precedence) -> u8;
         supports_unicode_string_literal() -> bool;
         supports_filter_during_aggregation() -> bool;

@@ -10,6 +10,7 @@ mod aggregates;
 mod catalog;
 mod chain;
 mod dialect;
+mod effort;
 mod error;
 mod expr;
 #[cfg(test)]

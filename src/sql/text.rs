@@ -1,9 +1,11 @@
 //! A statement as text: tokens, the split at semicolons, the normal form by which two definitions are the same.
 
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use crate::dialect::OurDialect;
-use crate::error::{Result, from_tokenizer};
+use crate::effort;
+use crate::error::{Result, from_parser, from_tokenizer};
 
 /// The dialect of everything.
 pub(crate) const DIALECT: OurDialect = OurDialect;
@@ -11,6 +13,15 @@ pub(crate) const DIALECT: OurDialect = OurDialect;
 /// All tokens, white space included.
 pub(crate) fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>> {
     Tokenizer::new(&DIALECT, text).tokenize_with_location().map_err(from_tokenizer)
+}
+
+/// Reads a part of a statement that was read before, or that is our own.
+pub(crate) fn read_again<T>(
+    text: &str,
+    part: impl FnOnce(&mut Parser<'static>) -> std::result::Result<T, ParserError>,
+) -> Result<T> {
+    let read = || Parser::new(&DIALECT).try_with_sql(text).and_then(|mut parser| part(&mut parser));
+    effort::of_known(read).map_err(from_parser)
 }
 
 fn is_space(token: &Token) -> bool {

@@ -86,3 +86,28 @@ fn rows_without_columns_are_counted() {
     let one = consolidate(&delta, &RowCodec::new(schema));
     assert_eq!((one.len(), one.weights().values().to_vec()), (1, vec![2]));
 }
+
+/// The bytes are made once: whoever asks with a codec of other types would be given bytes that mean other rows to it.
+#[test]
+fn the_bytes_of_rows_are_given_to_a_codec_of_their_types_alone() {
+    let delta = Delta::inserts(
+        RecordBatch::try_new(
+            columns().schema(),
+            vec![Arc::new(Int32Array::from(vec![1])) as ArrayRef, Arc::new(StringArray::from(vec!["x"]))],
+        )
+        .unwrap(),
+    );
+    let as_bigint = RowType(vec![Column::new("a", ColumnType::BigInt, true), Column::new("b", ColumnType::Text, true)]);
+    let first = RowType(columns().0[..1].to_vec());
+    let renamed = RowType(vec![Column::new("x", ColumnType::Int, false), Column::new("y", ColumnType::Text, true)]);
+    let bytes = delta.bytes(&RowCodec::new(columns().schema())).clone();
+    assert_eq!(delta.bytes(&RowCodec::new(renamed.schema())).row(0), bytes.row(0), "names do not matter");
+    let panics = |does: &dyn Fn()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(does)).is_err();
+    for other in [as_bigint, first] {
+        let codec = RowCodec::new(other.schema());
+        assert!(panics(&|| drop(delta.bytes(&codec).clone())), "{other:?}");
+        let batch = RecordBatch::new_empty(other.schema());
+        let empty = Delta::empty(columns().schema());
+        assert!(panics(&|| drop(empty.in_batch(batch.clone()))), "{other:?}");
+    }
+}

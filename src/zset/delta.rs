@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::{concat, concat_batches, take};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 
 use crate::{RowBytes, RowCodec};
 
@@ -69,15 +69,25 @@ impl Delta {
         self.weights.values().iter().all(|weight| *weight > 0)
     }
 
-    /// The bytes of the rows; `codec` must be one of their types.
+    /// The bytes of the rows; `codec` must be one of their types, or it panics: others that ask are given the same bytes.
     pub fn bytes(&self, codec: &RowCodec) -> &RowBytes {
+        let types = codec.schema().fields().iter().map(|field| field.data_type());
+        assert!(self.has_types(types), "a codec of {:?} for rows of {:?}", codec.schema(), self.schema());
         self.bytes.get_or_init(|| codec.encode_batch(&self.batch))
     }
 
     /// The same delta with its rows in another batch, which has the same bytes for each: under other names, with canonical floats.
     pub fn in_batch(&self, batch: RecordBatch) -> Self {
         assert_eq!(batch.num_rows(), self.len(), "the same rows");
+        let types = batch.columns().iter().map(|column| column.data_type());
+        assert!(self.has_types(types), "rows of {:?} as rows of {:?}", self.schema(), batch.schema());
         Self { batch, ..self.clone() }
+    }
+
+    fn has_types<'a>(&self, types: impl ExactSizeIterator<Item = &'a DataType>) -> bool {
+        let columns = self.batch.columns();
+        columns.len() == types.len()
+            && columns.iter().zip(types).all(|(column, ty)| column.data_type().equals_datatype(ty))
     }
 
     /// The same rows with every weight negated.

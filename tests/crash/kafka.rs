@@ -13,7 +13,9 @@ use zset::{Partition, TimestampMs};
 
 use super::{End, copy, finish, live, show_hits, wait_epochs, wait_fired};
 use crate::kill::load::now_ms;
-use crate::kill::rig::{PATIENCE, Rig, Serving, hits, wait_until};
+use crate::kill::rig::{PATIENCE, Rig, Serving, hits, kafka_log, wait_until};
+use crate::kill::topics::read;
+use crate::topics::wire::Owner;
 
 /// Longer than what librdkafka answers from its own memory.
 const OUTAGE: Duration = Duration::from_secs(3);
@@ -42,7 +44,14 @@ fn rows_3_4_14_16_19_22_on_kafka() {
     finish(&mut rig);
     show_hits(
         &rig,
-        &["commit-abort=kill", "commit-doubt=kill", "commit-doubt=error", "commit-abort=error", "sink-refused=kill"],
+        &[
+            "commit-abort=kill",
+            "commit-doubt=kill",
+            "commit-doubt=error",
+            "commit-abort=error",
+            "sink-refused=kill",
+            "backlog-release=kill",
+        ],
     );
     for name in ["commit-retry", "input-gap", "writer-open"] {
         println!("failpoint {name}: reached {} times", rig.reached[name]);
@@ -137,7 +146,8 @@ fn noise(seed: u64) -> String {
     (0..700_000).map(|_| char::from(rng.random_range(b'0'..=b'z'))).filter(|c| c.is_ascii_alphanumeric()).collect()
 }
 
-/// Row 14: a sink whose record the broker does not take is taken out, and the epoch commits without it.
+/// Row 14: a sink whose record the broker does not take is taken out, and the epoch commits without it; the record waits, and is
+/// written when the broker takes it, whenever the process dies.
 fn refused(rig: &mut Rig) {
     let serving = rig.serve("sink-refused=kill");
     let sql =
@@ -147,7 +157,7 @@ fn refused(rig: &mut Rig) {
                CREATE SINK texts_out FROM texts WITH (connector = 'kafka', topic = 'texts', envelope = 'debezium')";
     ureq::post(format!("http://{}/sql", serving.http)).send(sql).unwrap();
     rig.go_on(&serving);
-    let log = crate::kill::rig::kafka_log(&rig.broker().unwrap().address, "docs");
+    let log = kafka_log(&rig.broker().unwrap().address, "docs");
     // A change has both rows: together they are more than a record may be.
     let doc = |seed: u64| OutRecord {
         to: TopicPartition { topic: "docs".into(), partition: Partition(0) },
@@ -162,10 +172,20 @@ fn refused(rig: &mut Rig) {
     let mut process = serving.process;
     process.ended_by(Instant::now() + PATIENCE).expect("it dies when the record is refused");
     rig.pause();
+    live(rig, "backlog-release=kill@2", End::Kill);
     let serving = rig.serve("");
     wait_until(&serving.http, "SHOW SINKS", |rows| {
         rows.iter().all(|row| (row[2] == "ACTIVE") == (row[0] != "texts_out"))
     });
+    let brokers = rig.broker().unwrap().address.clone();
+    Owner::connect(&brokers).set("texts", "max.message.bytes", "20000000");
+    wait_until(&serving.http, "SHOW SINKS", |rows| rows.iter().all(|row| row[2] == "ACTIVE" && row[4] == "0"));
+    let texts = read(&*kafka_log(&brokers, "texts"), "texts");
+    let ops = texts.iter().map(|record| {
+        let event: serde_json::Value = serde_json::from_slice(record.value.as_deref().unwrap()).unwrap();
+        event["op"].as_str().unwrap().to_string()
+    });
+    assert_eq!(ops.collect::<Vec<_>>(), ["c", "u"]);
     ureq::post(format!("http://{}/sql", serving.http)).send("DROP SINK texts_out").unwrap();
     rig.stop(serving);
 }

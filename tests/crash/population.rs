@@ -32,11 +32,21 @@ fn row_20_a_huge_topic_comes_in_epochs_that_are_bounded() {
     let answer = ureq::post(format!("http://{}/sql", serving.http)).send(sql);
     assert!(answer.is_err(), "it dies");
     serving.process.ended_by(std::time::Instant::now() + crate::kill::rig::PATIENCE).expect("it is dead");
+    // And when its first rows are written, and between its epochs.
+    let mut serving = rig.serve("backlog-fill=kill");
+    let answer = ureq::post(format!("http://{}/sql", serving.http)).send(sql);
+    assert!(answer.is_err(), "it dies");
+    serving.process.ended_by(std::time::Instant::now() + crate::kill::rig::PATIENCE).expect("it is dead");
+    let mut killed = rig.start("backlog-release=kill");
+    killed.ended_by(std::time::Instant::now() + crate::kill::rig::PATIENCE).expect("it goes on by itself");
     let serving = rig.serve("");
-    ureq::post(format!("http://{}/sql", serving.http)).send(sql).unwrap();
+    wait_until(&serving.http, "SHOW SINKS", |rows| rows.iter().all(|row| row[2] == "ACTIVE" && row[4] == "0"));
     rig.stop(serving);
     finish(&mut rig);
-    show_hits(&rig, &["epoch-staged=kill", "commit-after=kill", "populate=kill"]);
+    show_hits(
+        &rig,
+        &["epoch-staged=kill", "commit-after=kill", "populate=kill", "backlog-fill=kill", "backlog-release=kill"],
+    );
 
     let log = LocalLog::open(&rig.data.join("log")).unwrap();
     let counts = read(&log, "pipeline.epochs").into_iter().map(|record| {

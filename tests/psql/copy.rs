@@ -216,9 +216,7 @@ fn what_ends_it() {
     let mut raw = Raw::connect(&running);
     assert_eq!(raw.query("SELECT * FROM t").len(), 3);
     // in the extended protocol there is silence up to Sync
-    raw.send('P', &raw::parse("", "COPY t FROM STDIN"));
-    raw.send('B', &raw::bind("", "", &[], 0));
-    raw.send('E', &raw::execute("", 0));
+    raw.run("COPY t FROM STDIN");
     raw.send('S', &[]);
     raw.until('G');
     raw.send('d', b"nonsense\n");

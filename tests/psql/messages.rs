@@ -100,12 +100,8 @@ fn behind_an_error_there_is_silence_until_sync() {
     let running = start(dir.path());
     let mut raw = Raw::connect(&running);
     raw.query("CREATE TABLE t (a integer)");
-    raw.send('P', &raw::parse("", "SELECT nix"));
-    raw.send('B', &raw::bind("", "", &[], 0));
-    raw.send('E', &raw::execute("", 0));
-    raw.send('P', &raw::parse("", "INSERT INTO t VALUES (1)"));
-    raw.send('B', &raw::bind("", "", &[], 0));
-    raw.send('E', &raw::execute("", 0));
+    raw.run("SELECT nix");
+    raw.run("INSERT INTO t VALUES (1)");
     raw.send('Q', &text("INSERT INTO t VALUES (2)"));
     raw.send('S', &[]);
     assert_eq!(raw.error(), "42703");

@@ -96,6 +96,13 @@ impl Raw {
         self.write(&[&[kind as u8][..], &((body.len() + 4) as u32).to_be_bytes(), body].concat());
     }
 
+    /// Parse, Bind, Execute of a statement without parameters.
+    pub fn run(&mut self, sql: &str) {
+        self.send('P', &parse("", sql));
+        self.send('B', &bind("", "", &[], 0));
+        self.send('E', &execute("", 0));
+    }
+
     /// The next message; `None` at the end of the connection.
     pub fn receive(&mut self) -> Option<Message> {
         let mut head = [0; 5];

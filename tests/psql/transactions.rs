@@ -100,13 +100,6 @@ fn all_of_a_transaction_is_in_one_epoch() {
     assert_eq!(connect(&running).query_one("SELECT n FROM both", &[]).unwrap().get::<_, i32>(0), 30);
 }
 
-/// Parse, Bind, Execute of a statement without parameters.
-fn run(raw: &mut Raw, sql: &str) {
-    raw.send('P', &raw::parse("", sql));
-    raw.send('B', &raw::bind("", "", &[], 0));
-    raw.send('E', &raw::execute("", 0));
-}
-
 #[test]
 fn messages_up_to_sync_are_one_transaction() {
     let dir = tempfile::tempdir().unwrap();
@@ -114,7 +107,7 @@ fn messages_up_to_sync_are_one_transaction() {
     let mut raw = Raw::connect(&running);
     raw.query("CREATE TABLE t (id integer PRIMARY KEY, n integer)");
     let mut of = |statements: &[&str]| {
-        statements.iter().for_each(|sql| run(&mut raw, sql));
+        statements.iter().for_each(|sql| raw.run(sql));
         raw.send('S', &[]);
         told(&raw.until('Z'))
     };
@@ -133,13 +126,13 @@ fn messages_up_to_sync_are_one_transaction() {
     assert_eq!(of(&["COMMIT", "INSERT INTO t VALUES (6, 6)"]), ["COMMIT", "INSERT 0 1"]);
     assert_eq!(count(&running, "t"), 5);
     // Without Sync nothing is committed.
-    run(&mut raw, "INSERT INTO t VALUES (7, 7)");
+    raw.run("INSERT INTO t VALUES (7, 7)");
     raw.send('H', &[]);
     assert_eq!(told(&raw.until('C')), ["INSERT 0 1"]);
     assert_eq!(count(&running, "t"), 5);
     drop(raw);
     let mut raw = Raw::connect(&running);
-    run(&mut raw, "INSERT INTO t VALUES (7, 8)");
+    raw.run("INSERT INTO t VALUES (7, 8)");
     raw.send('C', &[b"P".to_vec(), text("")].concat());
     raw.send('S', &[]);
     assert_eq!(told(&raw.until('Z')), ["INSERT 0 1"], "the other went away, and its row with it");
@@ -153,8 +146,8 @@ fn a_conflict_is_told_at_the_end() {
     let mut raw = Raw::connect(&running);
     raw.query("CREATE TABLE t (id integer PRIMARY KEY, n integer); INSERT INTO t VALUES (1, 0), (2, 0)");
     let other = |n: i32| connect(&running).execute("UPDATE t SET n = $1 WHERE id = 1", &[&n]).unwrap();
-    run(&mut raw, "UPDATE t SET n = 7 WHERE id = 1");
-    run(&mut raw, "UPDATE t SET n = 7 WHERE id = 2");
+    raw.run("UPDATE t SET n = 7 WHERE id = 1");
+    raw.run("UPDATE t SET n = 7 WHERE id = 2");
     raw.send('H', &[]);
     assert_eq!(told(&raw.until('C')), ["UPDATE 1"]);
     assert_eq!(told(&raw.until('C')), ["UPDATE 1"]);
@@ -300,16 +293,12 @@ fn a_copy_in_a_pipeline_is_undone_with_it() {
     let mut raw = Raw::connect(&running);
     raw.query("CREATE TABLE t (id integer PRIMARY KEY)");
     for (last, tags, rows) in [("1", &["COPY 2", "22012"][..], 0), ("0", &["COPY 2", "SELECT 1"], 2)] {
-        raw.send('P', &raw::parse("", "COPY t FROM STDIN"));
-        raw.send('B', &raw::bind("", "", &[], 0));
-        raw.send('E', &raw::execute("", 0));
+        raw.run("COPY t FROM STDIN");
         raw.send('H', &[]);
         raw.until('G');
         raw.send('d', b"1\n2\n");
         raw.send('c', &[]);
-        raw.send('P', &raw::parse("", &format!("SELECT 1 / (1 - id) FROM (VALUES ({last})) x (id)")));
-        raw.send('B', &raw::bind("", "", &[], 0));
-        raw.send('E', &raw::execute("", 0));
+        raw.run(&format!("SELECT 1 / (1 - id) FROM (VALUES ({last})) x (id)"));
         raw.send('S', &[]);
         assert_eq!(told(&raw.until('Z')), tags);
         assert_eq!(count(&running, "t"), rows);

@@ -246,6 +246,16 @@ fn topics_of_a_pattern_are_found() {
     rig.write("in.a", 0, &[(6, Some(6))]);
     expected.insert(6, 6);
     judge_pattern(&rig, &mut running, &expected);
+    running.kill();
+    let mut running = rig.start();
+    judge_pattern(&rig, &mut running, &expected);
+    assert_eq!(running.halted(), None, "that it is gone was accepted");
+    rig.make("in.b", 2, &[]);
+    until("it is back, as another", || running.halted().is_some_and(|why| why.contains(&rig.topic("in.b"))));
+    running.sql("ALTER TABLE t ACCEPT LOSS");
+    rig.write("in.b", 0, &[(7, Some(7))]);
+    expected.insert(7, 7);
+    judge_pattern(&rig, &mut running, &expected);
     running.stop();
 }
 

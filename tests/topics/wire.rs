@@ -8,6 +8,7 @@ const METADATA: (i16, i16) = (3, 1);
 const CREATE_TOPICS: (i16, i16) = (19, 2);
 const DELETE_TOPICS: (i16, i16) = (20, 1);
 const CREATE_PARTITIONS: (i16, i16) = (37, 0);
+const INCREMENTAL_ALTER_CONFIGS: (i16, i16) = (44, 0);
 const TIMEOUT_MS: i32 = 30_000;
 
 /// A connection to the cluster.
@@ -34,6 +35,18 @@ impl Owner {
         let mut body = Body::default();
         body.int(1).text(topic).int(TIMEOUT_MS);
         self.ask(DELETE_TOPICS, &body, topic);
+    }
+
+    /// Sets one of a topic's settings.
+    pub fn set(&mut self, topic: &str, name: &str, value: &str) {
+        const TOPIC: i8 = 2;
+        const SET: i8 = 0;
+        let mut body = Body::default();
+        body.int(1).byte(TOPIC).text(topic).int(1).text(name).byte(SET).text(value).byte(0);
+        let answer = self.answer(INCREMENTAL_ALTER_CONFIGS, &body);
+        // Correlation id, throttle time, one topic: its error.
+        let error = i16::from_be_bytes(answer[12..14].try_into().expect("two bytes"));
+        assert_eq!(error, 0, "{name} of {topic}: {}", String::from_utf8_lossy(&answer[14..]));
     }
 
     /// Gives a topic more partitions.

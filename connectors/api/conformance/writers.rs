@@ -52,6 +52,21 @@ pub fn an_empty_commit_is_a_commit(subject: &Subject<'_>) {
     assert_eq!(log.append(&[]).expect("an empty append"), []);
 }
 
+/// Who may not wait has its commits all the same, as long as nothing keeps them waiting: so the last epoch is committed when a pipeline
+/// is asked to stop.
+pub fn a_commit_that_may_not_wait_is_a_commit(subject: &Subject<'_>) {
+    let log = subject.log();
+    let at = subject.single(&*log, "hurried");
+    let mut writer = log.writer().expect("a writer");
+    writer.on_wait(Box::new(|| false));
+    for n in 0..3 {
+        writer
+            .commit(&[text(&at, "first")], &mut |_| vec![text(&at, "rest")])
+            .unwrap_or_else(|e| panic!("commit {n}: {e}"));
+    }
+    assert_eq!(values(&read_from_start(&*log, &at, 6)), ["first", "rest", "first", "rest", "first", "rest"]);
+}
+
 /// The offsets in a text record.
 fn told(to: &TopicPartition, offsets: &[Offset]) -> OutRecord {
     text(to, &offsets.iter().map(Offset::to_string).collect::<Vec<_>>().join(","))

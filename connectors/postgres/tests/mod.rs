@@ -1,6 +1,7 @@
 //! Against a real PostgreSQL, which MILLSTREAM_TEST_POSTGRES names.
 #![allow(clippy::unwrap_used)]
 
+mod hosts;
 mod in_doubt;
 mod owners;
 mod refused;

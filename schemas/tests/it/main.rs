@@ -1,6 +1,7 @@
 //! Tests of the schemas crate from outside: real Debezium events, the rules of the interface, round trips.
 
 mod bad_input;
+mod bad_records;
 mod debezium;
 mod drift;
 mod envelopes;

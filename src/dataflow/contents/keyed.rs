@@ -8,10 +8,10 @@ use std::collections::{HashMap, HashSet};
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take};
 use state::{Matches, StateError};
-use zset::{Changes, Delta, DeltaBuilder, Op, RowBytes};
+use zset::{Changes, Delta, DeltaBuilder, Op, Partition, RowBytes};
 
-use super::{Contents, Resolved, read};
-use crate::rows::Interned;
+use super::{Contents, Moved, Resolved, read};
+use crate::rows::{Interned, describe};
 
 /// The walk's result.
 struct Walked {
@@ -24,8 +24,14 @@ struct Walked {
 }
 
 impl Contents {
-    pub(super) fn apply_keyed(&mut self, changes: &Changes, rows: &RecordBatch) -> Result<Resolved, StateError> {
-        let keys = Interned::new(&self.keys(rows));
+    pub(super) fn apply_keyed(
+        &mut self,
+        changes: &Changes,
+        rows: &RecordBatch,
+        runs: &[(u32, Partition)],
+    ) -> Result<Resolved, StateError> {
+        let mut keys = Interned::new(&self.keys(rows));
+        let moved = self.moved(changes, rows, &mut keys, runs);
         let snapshot = self.arrangement.staged();
         let old = snapshot.probe(&keys.keys)?;
         let walked = walk(changes, &keys, &old, rows.num_rows() as u32);
@@ -65,7 +71,21 @@ impl Contents {
         }
         self.arrangement.stage_replace(&touched, &values, &present);
         out.push(pool.gather(at, weights));
-        Ok(Resolved { delta: out.finish(), unresolved: walked.unresolved, missing_retractions: 0 })
+        Ok(Resolved { delta: out.finish(), unresolved: walked.unresolved, missing_retractions: 0, moved })
+    }
+
+    fn moved(
+        &mut self,
+        changes: &Changes,
+        rows: &RecordBatch,
+        keys: &mut Interned,
+        runs: &[(u32, Partition)],
+    ) -> Option<Moved> {
+        let homes = self.homes.as_mut().filter(|_| !runs.is_empty())?;
+        let moves = homes.follow(&changes.ops, &changes.origin, keys, runs)?;
+        let columns: Vec<_> = self.key.iter().map(|&at| rows.column(at).clone()).collect();
+        let key = describe(self.key_codec.schema(), &columns, moves.row);
+        Some(Moved { times: moves.times, key, from: moves.from, to: moves.to })
     }
 
     /// The decoded rows, with kept values filled in, then the old rows.

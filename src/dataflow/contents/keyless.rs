@@ -41,7 +41,7 @@ impl Contents {
         let delta = out.finish();
         let bytes = delta.bytes(&self.codec);
         self.arrangement.stage(bytes, bytes, delta.weights().values());
-        Ok(Resolved { delta, unresolved: Vec::new(), missing_retractions })
+        Ok(Resolved { delta, unresolved: Vec::new(), missing_retractions, moved: None })
     }
 
     /// The copies of the rows that are asked for.

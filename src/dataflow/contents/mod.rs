@@ -5,6 +5,7 @@
 //! rows can tell: [`Contents::apply_changes`] gives the exact delta. Stream tables are changed by the delta their flow gives.
 
 mod difference;
+mod homes;
 mod keyed;
 mod keyless;
 mod look;
@@ -17,10 +18,11 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use plan::{TableDef, TableKind};
 use state::{Arrangement, ArrangementId, Law, Snapshot, StateError};
-use zset::{Changes, Delta, RowBytes, RowCodec, RowType, canonical};
+use zset::{Changes, Delta, Partition, RowBytes, RowCodec, RowType, canonical};
 
 use crate::FlowError;
 use crate::rows::{batch, net_rows};
+use homes::Homes;
 pub use look::Looked;
 pub use pass::{Passed, pass_on};
 pub use read::ContentsReader;
@@ -42,6 +44,8 @@ pub struct Contents {
     codec: Arc<RowCodec>,
     /// Those of the UNIQUE constraints, in their order.
     indexes: Vec<Index>,
+    /// Where the keys of a source come from, if that is watched.
+    homes: Option<Homes>,
     /// The sum of the committed weights.
     rows: i64,
     /// What the staged changes add to it.
@@ -58,6 +62,21 @@ pub struct Applied {
     pub unresolved: Vec<(u32, u32)>,
     /// Retractions of rows that were not there, passed over.
     pub missing_retractions: u64,
+    /// Keys that came from another partition than before.
+    pub moved: Option<Moved>,
+}
+
+/// Keys of a source that came from another partition than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// How often one did.
+    pub times: u64,
+    /// The first of them, as text.
+    pub key: String,
+    /// Where it came from before.
+    pub from: Partition,
+    /// Where it came from then.
+    pub to: Partition,
 }
 
 /// What changes of a table mean, before it is staged.
@@ -65,6 +84,7 @@ struct Resolved {
     delta: Delta,
     unresolved: Vec<(u32, u32)>,
     missing_retractions: u64,
+    moved: Option<Moved>,
 }
 
 impl Contents {
@@ -95,7 +115,7 @@ impl Contents {
         let key_codec = Arc::new(RowCodec::new(columns.schema()));
         let codec = Arc::new(RowCodec::new(def.columns.schema()));
         let indexes = Index::all(def, &mut Arrangement::new);
-        Self { arrangement, key: def.key.clone(), key_codec, codec, indexes, rows, rows_staged: 0 }
+        Self { arrangement, key: def.key.clone(), key_codec, codec, indexes, homes: None, rows, rows_staged: 0 }
     }
 
     /// With its indexes over their arrangements.
@@ -138,19 +158,41 @@ impl Contents {
         self.reader().read(snapshot)
     }
 
+    /// From now on notices keys that come from another partition than before, if it has keys.
+    pub fn watch_homes(&mut self) {
+        if self.homes.is_none() && self.arrangement.law() == Law::Replace {
+            self.homes = Some(Homes::new());
+        }
+    }
+
+    /// Whether it notices that.
+    pub fn watches_homes(&self) -> bool {
+        self.homes.is_some()
+    }
+
+    /// Where the keys came from is not known any more.
+    pub fn forget_homes(&mut self) {
+        self.homes = None;
+    }
+
     /// Applies decoded records of a source table, in their order, and stages the result.
     pub fn apply_changes(&mut self, changes: &Changes) -> Result<Applied, StateError> {
+        self.apply_changes_of(changes, &[])
+    }
+
+    /// The same, of records whose partitions are known: `runs` has where the records of each end; empty: nobody asks.
+    pub fn apply_changes_of(&mut self, changes: &Changes, runs: &[(u32, Partition)]) -> Result<Applied, StateError> {
         let columns = changes.rows.columns().iter().map(canonical).collect();
         let rows =
             batch(self.codec.schema(), columns, changes.rows.num_rows()).expect("decoded rows of the table's type");
         let resolved = match self.arrangement.law() {
-            Law::Replace => self.apply_keyed(changes, &rows)?,
+            Law::Replace => self.apply_keyed(changes, &rows, runs)?,
             Law::Add => self.apply_keyless(changes, &rows)?,
         };
-        let Resolved { delta, unresolved, missing_retractions } = resolved;
+        let Resolved { delta, unresolved, missing_retractions, moved } = resolved;
         self.stage_indexes(&delta);
         self.rows_staged += delta.weights().values().iter().sum::<i64>();
-        Ok(Applied { delta, unresolved, missing_retractions })
+        Ok(Applied { delta, unresolved, missing_retractions, moved })
     }
 
     /// Stages the delta of a stream table. Retracting more copies of a row than there are is refused: then nothing is
@@ -187,6 +229,7 @@ impl Contents {
     pub fn commit(&mut self) {
         self.arrangement.commit();
         self.indexes.iter_mut().for_each(|index| index.arrangement.commit());
+        self.homes.iter_mut().for_each(Homes::commit);
         self.rows += std::mem::take(&mut self.rows_staged);
     }
 
@@ -194,6 +237,7 @@ impl Contents {
     pub fn discard(&mut self) {
         self.arrangement.discard();
         self.indexes.iter_mut().for_each(|index| index.arrangement.discard());
+        self.homes.iter_mut().for_each(Homes::discard);
         self.rows_staged = 0;
     }
 

@@ -71,6 +71,12 @@ pub fn describe(record: &EpochRecord, names: &Names) -> String {
         parts.push(tables.join(", "));
     }
     parts.extend(record.sinks.iter().map(|failure| format!("{} ERROR: {}", names.sink(failure.sink), failure.reason)));
+    parts.extend(
+        record
+            .released
+            .iter()
+            .map(|release| format!("{} wrote {} records that had waited", names.sink(release.sink), release.records)),
+    );
     parts.extend(record.halts.iter().map(|halt| format!("{} stopped: {}", names.table(halt.table), halt.reason)));
     parts.join(" | ").replace(['\n', '\r'], " ")
 }

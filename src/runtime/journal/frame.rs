@@ -10,8 +10,12 @@ pub(super) const HEAD: usize = 12;
 /// As many bytes of a frame as its name has.
 pub(super) const BEGIN: usize = 17;
 
+/// As it was once, without its topic.
 const RANGE: u8 = 1;
 const ROWS: u8 = 2;
+/// A range of records, which begins with the name of its topic: a source and the letters that it replays have the same table,
+/// partitions and offsets.
+const TOPIC_RANGE: u8 = 3;
 
 /// What a frame is of.
 pub(super) enum Frame {
@@ -19,17 +23,22 @@ pub(super) enum Frame {
     Rows(TableId, Epoch),
 }
 
+/// How many bytes of a frame a record has, without its headers.
+pub(super) fn size(record: &Record) -> usize {
+    24 + record.key.as_ref().map_or(0, Bytes::len) + record.value.as_ref().map_or(0, Bytes::len)
+}
+
 /// The records of one partition, in order; there is one at least. The head is left empty.
 pub(super) fn of_range(table: TableId, records: &[Record]) -> Vec<u8> {
-    let size =
-        |record: &Record| 64 + record.key.as_ref().map_or(0, Bytes::len) + record.value.as_ref().map_or(0, Bytes::len);
-    let mut out = Vec::with_capacity(HEAD + BEGIN + records.iter().map(size).sum::<usize>());
     let last = &records[records.len() - 1];
+    let topic = &last.at.topic;
+    let mut out = Vec::with_capacity(HEAD + BEGIN + 4 + topic.len() + records.iter().map(size).sum::<usize>());
     out.resize(HEAD, 0);
-    out.push(RANGE);
+    out.push(TOPIC_RANGE);
     out.extend_from_slice(&table.0.to_le_bytes());
     out.extend_from_slice(&last.at.partition.0.to_le_bytes());
     out.extend_from_slice(&(last.offset.0 + 1).to_le_bytes());
+    put(&mut out, Some(topic.as_bytes()));
     for record in records {
         out.extend_from_slice(&record.offset.0.to_le_bytes());
         out.extend_from_slice(&record.timestamp.0.to_le_bytes());
@@ -68,15 +77,20 @@ fn put(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
 pub(super) fn name(begin: &[u8]) -> Option<Frame> {
     let mut from = From(begin);
     match from.take(1)? {
-        [RANGE] => Some(Frame::Range(TableId(from.u32()?), Partition(from.u32()? as i32), Offset(from.u64()? as i64))),
+        [RANGE | TOPIC_RANGE] => {
+            Some(Frame::Range(TableId(from.u32()?), Partition(from.u32()? as i32), Offset(from.u64()? as i64)))
+        }
         [ROWS] => Some(Frame::Rows(TableId(from.u32()?), Epoch(from.u64()?))),
         _ => None,
     }
 }
 
-/// The records of a range.
+/// The records of a range, if they are of the topic.
 pub(super) fn range_in(payload: &[u8], at: &TopicPartition) -> Option<Vec<Record>> {
     let mut from = From(payload.get(BEGIN..)?);
+    if payload[0] == TOPIC_RANGE && from.bytes()?? != at.topic.as_bytes() {
+        return None;
+    }
     let mut records = Vec::new();
     while !from.0.is_empty() {
         let (offset, timestamp) = (Offset(from.u64()? as i64), TimestampMs(from.u64()? as i64));

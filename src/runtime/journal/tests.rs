@@ -151,10 +151,84 @@ fn it_is_full_with_what_no_checkpoint_has() {
     assert!(journal.is_full());
     let mut again = open(&dir, 2);
     again.bytes_max = 2 * one;
-    again.begin(Epoch(2));
+    again.begin(Some(Epoch(2)));
     assert!(again.is_full() && again.bytes() == 4 * one);
-    again.begin(Epoch(3));
+    again.begin(Some(Epoch(3)));
     assert!(again.bytes() == 4 * one);
     again.prune(Epoch(2));
     assert_eq!(again.bytes(), 2 * one);
+}
+
+/// What could not be written counts until a checkpoint has it: that one is begun is not enough.
+#[test]
+fn what_could_not_be_written_counts_until_a_checkpoint_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let in_the_way = dir.path().join("journal");
+    fs::write(&in_the_way, "").unwrap();
+    let mut journal = open(&dir, 1);
+    let note = |journal: &mut Journal, epoch| journal.note_records(Epoch(epoch), T, &[record(epoch as i64, None)]);
+    note(&mut journal, 1);
+    let one = journal.missed();
+    journal.bytes_max = 3 * one;
+    assert!(one > 0 && journal.bytes() == 0 && !journal.is_full());
+    // A checkpoint of epoch 1 is begun, and fails.
+    journal.rotate();
+    note(&mut journal, 2);
+    assert!(!journal.is_full());
+    fs::remove_file(&in_the_way).unwrap();
+    // Another one, of epoch 2. From here on the journal is written.
+    journal.rotate();
+    note(&mut journal, 3);
+    assert!(journal.is_full());
+    assert_eq!((journal.bytes(), journal.missed(), journal.uncovered()), (one, 2 * one, 3 * one));
+    journal.covered();
+    assert_eq!((journal.missed(), journal.uncovered()), (0, one));
+    // What is missed while one is made is in the next.
+    journal.rotate();
+    journal.miss(7);
+    journal.covered();
+    assert_eq!((journal.missed(), journal.uncovered()), (7, 7));
+}
+
+#[test]
+fn all_of_it_counts_where_there_is_no_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    open(&dir, 1).note_records(Epoch(1), T, &[record(0, None)]);
+    let mut again = open(&dir, 2);
+    again.begin(None);
+    assert!(again.bytes() > 0);
+    assert_eq!(again.uncovered(), again.bytes());
+}
+
+/// A record and its letter: the same table, partition, offset, key and value.
+#[test]
+fn records_of_another_topic_are_not_taken_for_these() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(&dir, 1);
+    let mine = [record(0, Some("a"))];
+    let of = |topic: &str, time: i64| {
+        let [mut other] = mine.clone();
+        (other.at.topic, other.timestamp, other.headers) = (topic.into(), TimestampMs(time), Vec::new());
+        [other]
+    };
+    for (topic, time) in [("t.dlq", 7), ("t", 8)] {
+        journal.note_records(Epoch(1), T, &of(topic, time));
+    }
+    assert_eq!(open(&dir, 2).records(&range_of(&mine)), None);
+    journal.note_records(Epoch(2), T, &mine);
+    assert_eq!(open(&dir, 2).records(&range_of(&mine)).unwrap(), mine);
+    assert_eq!(open(&dir, 2).records(&range_of(&of("t.dlq", 7))).unwrap(), of("t.dlq", 7));
+}
+
+/// A frame as it was written before it had the name of its topic.
+#[test]
+fn a_frame_without_its_topic_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = [record(0, Some("a"))];
+    let whole = frame::of_range(T, &records);
+    let (begin, topic) = (frame::HEAD + frame::BEGIN, 4 + records[0].at.topic.len());
+    let mut old = [&whole[..begin], &whole[begin + topic..]].concat();
+    old[frame::HEAD] = 1;
+    open(&dir, 1).write(Epoch(1), old);
+    assert_eq!(open(&dir, 2).records(&range_of(&records)).unwrap(), records);
 }

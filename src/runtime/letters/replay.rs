@@ -206,7 +206,7 @@ impl Engine {
         let feed = self.dead_letter_feed(*id).map_err(EngineError::in_recovery)?;
         let (mut inputs, mut read) = (Inputs::default(), Vec::new());
         for range in ranges {
-            let letters = match inputs.read(&feed, range, &self.shared) {
+            let letters = match inputs.read(range, &self.shared, || Ok(feed.clone())) {
                 Ok(letters) => letters,
                 Err(error @ EngineError::Recovery(_)) => self.journaled(range).ok_or(error)?,
                 Err(error) => return Err(error),
@@ -224,7 +224,7 @@ impl Engine {
             )));
         }
         self.compare(record, &staged, &outcomes)?;
-        self.stage_detached(&mut staged);
+        self.stage_detached(&mut staged, record);
         Ok(staged)
     }
 

@@ -26,8 +26,8 @@ pub(super) struct Change {
 
 impl Position {
     pub(super) fn mended(&self, partition: Partition) -> MendedPosition {
-        let Self { start, next, records, ref last, .. } = *self;
-        MendedPosition { partition, start, next, records, last: last.clone() }
+        let Self { start, next, records, ref last, absent, .. } = *self;
+        MendedPosition { partition, start, next, records, last: last.clone(), absent }
     }
 }
 
@@ -40,7 +40,12 @@ impl Engine {
         seen: TimestampMs,
     ) -> Result<(), EngineError> {
         let id = mended.table;
-        let partitions: Vec<Partition> = mended.positions.iter().map(|position| position.partition).collect();
+        let there = mended.positions.iter().filter(|position| !position.absent);
+        let there: Vec<Partition> = there.map(|position| position.partition).collect();
+        // What came into a topic that was not there is not known to be read.
+        let absent = mended.positions.iter().filter(|position| position.absent);
+        let absent = absent.filter_map(|position| Some((position.partition, self.ends.of(id, position.partition)?)));
+        let absent: Vec<(Partition, TimestampMs)> = absent.collect();
         let mut staged = Staged::at(self.now());
         let delta = match &change.contents {
             Some(contents) => self.tables[&id].contents.difference(contents)?,
@@ -59,7 +64,9 @@ impl Engine {
         self.commit(staged, None)?;
         self.parts.faults.reach("reconcile-committed")?;
         // The reader asks it when it begins.
-        self.ends.all(id, partitions.into_iter(), seen);
+        self.ends.all(id, there.into_iter(), seen);
+        absent.into_iter().for_each(|(partition, seen)| self.ends.begin(id, partition, seen));
+        self.ends.save();
         self.mended(id)?;
         // A replay of this epoch needs the journal, or the topic as it is now.
         self.checkpoint_soon()
@@ -130,7 +137,7 @@ impl Engine {
         self.stage_mended(&mut staged, mended.clone(), delta)?;
         self.stage_refreshes(&mut staged, Some(&outcomes))?;
         self.compare(record, &staged, &outcomes)?;
-        self.stage_detached(&mut staged);
+        self.stage_detached(&mut staged, record);
         Ok(staged)
     }
 
@@ -167,15 +174,16 @@ impl Engine {
         let letters =
             |engine: &Self, partition| engine.positions.get(&(id, partition)).map_or(0, |old| old.dead_letters);
         let positions = mended.positions.iter().map(|position| {
-            let MendedPosition { partition, start, next, records, ref last } = *position;
+            let MendedPosition { partition, start, next, records, ref last, absent } = *position;
             let dead_letters = letters(self, partition);
-            ((id, partition), Position { start, next, last: last.clone(), records, dead_letters })
+            ((id, partition), Position { start, next, last: last.clone(), records, dead_letters, absent })
         });
         let positions: Vec<_> = positions.collect();
         self.positions.retain(|(table, _), _| *table != id);
         self.positions.extend(positions);
         if let Some(table) = self.tables.get_mut(&id) {
             table.letters.forget_keys();
+            table.contents.forget_homes();
         }
         self.end_halt(id);
     }

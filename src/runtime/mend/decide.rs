@@ -11,6 +11,8 @@ pub(crate) struct Facts {
     pub next: Offset,
     /// What the partition holds; `None`: there is no such topic or partition.
     pub bounds: Option<Bounds>,
+    /// Whether the user has accepted that it is not there.
+    pub absent: bool,
     /// What is at the offset of the last record that was read.
     pub last: Last,
     pub keeping: Option<Keeping>,
@@ -70,8 +72,10 @@ pub(crate) enum Verdict {
 
 /// Decides.
 pub(crate) fn decide(facts: &Facts) -> Verdict {
-    let Facts { kind, next, bounds, last, keeping, unseen_ms } = facts;
-    let Some(bounds) = bounds else { return Verdict::Halt(Loss::Gone) };
+    let Facts { kind, next, bounds, absent, last, keeping, unseen_ms } = facts;
+    let Some(bounds) = bounds else {
+        return if *absent { Verdict::Fine } else { Verdict::Halt(Loss::Gone) };
+    };
     if *next > bounds.high {
         return Verdict::Halt(Loss::Cut);
     }
@@ -109,19 +113,20 @@ mod tests {
 
     const KINDS: [Kind; 3] = [Kind::Upsert, Kind::Events, Kind::Records];
 
-    /// Every combination: kind, position (behind, at the beginning, at the end, beyond), last record, compaction, time away.
+    /// Every combination: kind, whether it is there and may not be, position (behind, at the beginning, at the end, beyond), last record, compaction, time away.
     #[test]
     fn every_combination() {
         let plain = Some(Keeping { expires_after_ms: Some(1), ..Keeping::default() });
         let compacted = Some(Keeping { compacted_after_ms: Some(0), tombstones_ms: 100, expires_after_ms: None });
         let bounds = Some(Bounds { low: Offset(10), high: Offset(20) });
         for kind in KINDS {
-            for bounds in [None, bounds] {
+            for (bounds, absent) in [(None, false), (None, true), (bounds, false), (bounds, true)] {
                 for next in [9, 10, 15, 20, 21] {
                     for last in [Last::Unknown, Last::Same, Last::Other, Last::Absent] {
                         for keeping in [None, plain, compacted] {
                             for unseen_ms in [None, Some(99), Some(100)] {
-                                let facts = Facts { kind, next: Offset(next), bounds, last, keeping, unseen_ms };
+                                let next_offset = Offset(next);
+                                let facts = Facts { kind, next: next_offset, bounds, absent, last, keeping, unseen_ms };
                                 let verdict = decide(&facts);
                                 let long = keeping == compacted && unseen_ms != Some(99);
                                 let lossy = |loss| match kind {
@@ -129,6 +134,7 @@ mod tests {
                                     _ => Verdict::Halt(loss),
                                 };
                                 let expected = match (bounds, next, last) {
+                                    (None, ..) if absent => Verdict::Fine,
                                     (None, ..) => Verdict::Halt(Loss::Gone),
                                     (_, 21, _) => Verdict::Halt(Loss::Cut),
                                     (_, _, Last::Other) => Verdict::Halt(Loss::Anew),

@@ -7,9 +7,11 @@
 //!                                                        └► ALTER TABLE ... RESTART FROM | ACCEPT LOSS
 //! ```
 
+mod absent;
 mod apply;
 mod decide;
 mod deletes;
+mod keepings;
 mod notes;
 mod reconcile;
 mod statement;
@@ -19,14 +21,14 @@ mod whole;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use api::{Keeping, LogError};
+use api::LogError;
 use plan::TableId;
 
 pub(crate) use decide::{Facts, Kind, Last, Loss, Verdict, decide};
 pub(crate) use deletes::{Deletes, Look};
+pub(crate) use keepings::Keepings;
 pub(crate) use warn::warnings;
 
-use crate::feed::Feed;
 use crate::source::Trouble;
 use crate::verify::{Lost, kind};
 use crate::{Engine, EngineError};
@@ -52,40 +54,6 @@ fn ways_out(name: &str) -> String {
 }
 
 impl Engine {
-    /// What a source's topic loses by itself. A failure is not remembered: it is asked again.
-    pub(crate) fn keeping_of(&self, id: TableId, feed: &Feed) -> Result<Option<Keeping>, LogError> {
-        match self.keepings.get(&id) {
-            Some(known) => Ok(*known),
-            None => feed.keeping(),
-        }
-    }
-
-    /// The same for a source that is to be read. Of one of which nobody knows it, what is read goes into the journal.
-    pub(crate) fn learn_keeping(&mut self, id: TableId, feed: &Feed) -> Option<Keeping> {
-        match self.keeping_of(id, feed) {
-            Ok(keeping) => {
-                self.keepings.insert(id, keeping);
-                self.unknown_keepings.remove(&id);
-                keeping
-            }
-            Err(error) => {
-                if self.unknown_keepings.insert(id) {
-                    tracing::warn!(
-                        "cannot see what {} keeps: {error}; what is read of it goes into the journal, and deletes that it \
-                         compacts away are not noticed; give the right to describe the topic and its settings, and start again",
-                        feed.words()
-                    );
-                }
-                None
-            }
-        }
-    }
-
-    /// Whether a source's topic may lose what was read of it.
-    pub(crate) fn may_lose(&self, id: TableId) -> bool {
-        self.keepings.get(&id).is_none_or(Option::is_some)
-    }
-
     /// Deals with the sources that are lost at the start.
     pub(crate) fn mend_at_start(&mut self, lost: BTreeMap<TableId, Lost>) -> Result<(), EngineError> {
         lost.into_iter().try_for_each(|(id, lost)| self.mend_lost(id, lost))
@@ -164,6 +132,12 @@ impl Engine {
                 Ok(())
             }
         }
+    }
+
+    /// A topic of a source is back: it is read on if it is the one that was read.
+    pub(crate) fn come_back(&mut self, id: TableId) -> Result<(), EngineError> {
+        self.sources.remove(&id);
+        self.look_again(id)
     }
 
     /// Reads a source on if its topic is what was read of it, whatever it was when it was last looked at.

@@ -28,6 +28,13 @@ impl Engine {
         reason: &str,
     ) -> Result<Result<(), String>, EngineError> {
         self.sources.remove(&id);
+        if way == Mending::Reconciled {
+            match self.cannot_be_whole(id) {
+                Ok(None) => {}
+                Ok(Some(why)) => return Ok(Err(why)),
+                Err(error) => return Ok(Err(error.to_string())),
+            }
+        }
         let whole = match self.read_whole(id, None) {
             Ok(whole) => whole,
             Err(Failed::Topic(why)) => return Ok(Err(why)),

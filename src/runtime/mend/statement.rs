@@ -26,11 +26,12 @@ impl Engine {
             let message = format!("{} {verb} not exist in {}", feed.words(), feed.transport.name());
             return refuse("42704", message, "make the topic first, or bring it back");
         }
+        let absent = self.absent(id, (&feed, &partitions), (mend.way, mend.from.as_ref()))?;
         let earliest = mend.from == Some(ReadFrom::Start(StartAt::Earliest));
         if mend.way == Mending::Restarted && earliest && kind(&def) == Kind::Upsert {
             // The rows that stay the same need not go and come again.
             return match self.reconcile_by(id, mend.way, &mend.sql)? {
-                Ok(()) => Ok(Vec::new()),
+                Ok(()) => Ok(absent.notices),
                 Err(why) => {
                     self.resume_reading(id)?;
                     refuse(
@@ -48,6 +49,8 @@ impl Engine {
         if mend.way != Mending::Restarted {
             positions = self.no_less(id, positions)?;
         }
+        positions.extend(absent.positions);
+        positions.sort_by_key(|position| position.partition);
         self.sources.remove(&id);
         let mut change = Change::default();
         if mend.way == Mending::Restarted {
@@ -57,7 +60,7 @@ impl Engine {
         let mended = Mended { table: id, way: mend.way, reason: mend.sql.clone(), positions };
         let now = self.clock();
         self.commit_mended(mended, change, now)?;
-        Ok(Vec::new())
+        Ok(absent.notices)
     }
 
     /// A statement that failed changes nothing.
@@ -143,7 +146,7 @@ fn low(feed: &Feed, partition: Partition) -> Result<Offset, LogError> {
     Ok(feed.transport.bounds(&feed.at(partition))?.low)
 }
 
-fn refuse<T>(sqlstate: &'static str, message: String, hint: &str) -> Result<T, EngineError> {
+pub(super) fn refuse<T>(sqlstate: &'static str, message: String, hint: &str) -> Result<T, EngineError> {
     let hint = Some(hint.to_string());
     Err(StatementError { sqlstate, message, hint, detail: None, position: None, about: None }.into())
 }

@@ -70,7 +70,7 @@ impl Engine {
         let feed = Feed::of(&self.parts, source)?;
         // Of a topic of which nobody knows what it keeps, two readings are to be the same.
         let unknown = Keeping { compacted_after_ms: Some(0), ..Keeping::default() };
-        let keeping = self.keeping_of(id, &feed).unwrap_or(Some(unknown));
+        let keeping = self.most_lost(id, &feed).unwrap_or(Some(unknown));
         let keeping = keeping.filter(|keeping| keeping.compacted_after_ms.is_some());
         let began = (self.parts.clock)();
         let ends = match ends {
@@ -165,5 +165,5 @@ impl Engine {
 
 fn position(partition: Partition, start: Offset, next: Offset, range: Option<InputRange>) -> MendedPosition {
     let (records, last) = range.map_or((0, None), |range| (range.count, Some(range.last)));
-    MendedPosition { partition, start, next, records, last }
+    MendedPosition { partition, start, next, records, last, absent: false }
 }

@@ -15,6 +15,7 @@
 
 mod bound;
 mod decide;
+mod drain;
 mod resync;
 mod rows;
 mod turn;
@@ -28,8 +29,9 @@ use serde::{Deserialize, Serialize};
 use state::{Arrangement, ArrangementId, Law, Snapshot, StateError};
 use zset::{Delta, Epoch, RowType};
 
-use bound::Waiting;
+use bound::{Phase, Waiting};
 pub(crate) use decide::{Decision, Mine, decide};
+use drain::Drain;
 use resync::{Resync, Whole};
 pub(crate) use rows::KeyedChanges;
 use rows::KeyedRows;
@@ -41,6 +43,9 @@ const OUTBOX_NODE: u32 = u32::MAX - 2;
 
 /// Keys that may wait, unless the sink's option says otherwise.
 const ROWS_MAX: u64 = 10_000_000;
+
+/// Entries of rows that are kept no longer, looked at in a turn of the loop.
+const DRAINED_ROWS: usize = 1 << 17;
 
 /// Keys that may wait: option `outbox_rows_max`, which planning has checked.
 fn rows_max(options: &Options) -> u64 {
@@ -56,7 +61,14 @@ pub(crate) struct Outbox {
     /// The last epoch that the target is known to have.
     confirmed: Option<Epoch>,
     rows_max: u64,
+    /// The most keys of rows that are gone, while the target is to be compared.
+    gone_max: u64,
     resync: Option<Resync>,
+    /// Of a resynchronisation: what is dropped, with keys that are gone.
+    drain: Option<Drain>,
+    drained_rows: usize,
+    /// The target was compared, and more than `rows_max` keys have changed meanwhile: they follow as any.
+    catches_up: bool,
     /// Why the target did not take what is in flight.
     trouble: Option<TargetError>,
     /// What the statement that made the sink has opened.
@@ -86,6 +98,20 @@ pub(crate) struct OutboxState {
     /// The target is to be compared with the table: what gathers, or is in flight, are keys that are gone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     resync: bool,
+    /// Of a resynchronisation: what is dropped, the older first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    dropped: Vec<GenerationState>,
+    /// More than may wait is on its way to a target that was compared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    catches_up: bool,
+}
+
+/// What the target has now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Confirmed {
+    Changes,
+    /// It is as the table.
+    Resynchronised,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,7 +145,11 @@ impl Outbox {
             in_flight: None,
             confirmed: None,
             rows_max: rows_max(&def.options),
+            gone_max: rows_max(&def.options).max(ROWS_MAX),
             resync: None,
+            drain: None,
+            drained_rows: DRAINED_ROWS,
+            catches_up: false,
             trouble: None,
             opened: None,
             worker: None,
@@ -148,7 +178,10 @@ impl Outbox {
             None => Resync::Marked { asked: false },
         };
         let resync = state.resync.then_some(marked);
-        Self { gathering, in_flight, resync, confirmed: state.confirmed, ..Self::new(def, columns) }
+        let dropped: Vec<Generation> = state.dropped.iter().map(generation).collect();
+        let drain = (!dropped.is_empty()).then(|| Drain::restored(dropped));
+        let (confirmed, catches_up) = (state.confirmed, state.catches_up);
+        Self { gathering, in_flight, resync, drain, confirmed, catches_up, ..Self::new(def, columns) }
     }
 
     /// What a consolidated delta does to the keys. Nothing is gathered yet.
@@ -210,15 +243,14 @@ impl Outbox {
         self.worker.as_ref().is_some_and(Worker::has_ended)
     }
 
-    /// The target has all epochs up to a mark: what was in flight is dropped. Of what was given up since, nothing is known.
-    pub fn confirm(&mut self, mark: Epoch) {
-        if self.in_flight.as_ref().map(|in_flight| in_flight.mark) != Some(mark) {
-            return;
-        }
-        self.in_flight = None;
-        self.resync = None;
+    /// The target has all epochs up to a mark: what was in flight is dropped. Of what was given up since, nothing is known: `None`.
+    pub fn confirm(&mut self, mark: Epoch) -> Option<Confirmed> {
+        self.in_flight.take_if(|in_flight| in_flight.mark == mark)?;
+        let compared = self.resync.take().is_some();
+        self.catches_up = (compared || self.catches_up) && self.pending() > self.rows_max;
         self.confirmed = Some(mark);
         self.trouble = None;
+        Some(if compared { Confirmed::Resynchronised } else { Confirmed::Changes })
     }
 
     /// The target did not take what is in flight; it is kept, and its thread tries again. Whether this is news.
@@ -242,11 +274,16 @@ impl Outbox {
         self.gathering.keys + self.in_flight.as_ref().map_or(0, |in_flight| in_flight.generation.keys)
     }
 
-    /// What its bound is held against.
-    pub fn waiting(&self) -> Waiting {
-        let marked = matches!(self.resync, Some(Resync::Marked { .. }));
-        let keys = if self.resync == Some(Resync::Comparing) { self.gathering.keys } else { self.pending() };
-        Waiting { resynchronises: marked, keys, rows_max: self.rows_max, gone_max: self.rows_max.max(ROWS_MAX) }
+    /// What its bound is held against, with a table of so many rows. What is in flight to a target that was reached is no more than
+    /// was allowed when it was gathered.
+    pub fn waiting(&self, table: i64) -> Waiting {
+        let (phase, keys) = match self.resync {
+            Some(Resync::Marked { .. }) => (Phase::Marked, self.pending()),
+            Some(Resync::Comparing) => (Phase::Comparing, self.gathering.keys),
+            None if self.catches_up => (Phase::Comparing, self.gathering.keys),
+            None => (Phase::Following, self.pending()),
+        };
+        Waiting { phase, keys, rows_max: self.rows_max, gone_max: self.gone_max, table: table.max(0) as u64 }
     }
 
     /// The same for a table of so many rows: all of them wait while the target is to be compared.
@@ -264,6 +301,8 @@ impl Outbox {
         self.gathering = Generation::new(self.sink, self.free_slot());
         self.in_flight = None;
         self.resync = None;
+        self.drain = None;
+        self.catches_up = false;
         self.trouble = None;
         self.worker = None;
     }
@@ -275,13 +314,27 @@ impl Outbox {
             gathering: self.gathering.state(),
             in_flight: self.in_flight.as_ref().map(|in_flight| (in_flight.mark, in_flight.generation.state())),
             resync: self.resync.is_some(),
+            dropped: self.dropped().map(Generation::state).collect(),
+            catches_up: self.catches_up,
         }
     }
 
     /// The arrangements, as a checkpoint keeps them.
     pub fn snapshots(&self) -> impl Iterator<Item = (ArrangementId, Snapshot)> {
         let in_flight = self.in_flight.as_ref().map(|in_flight| &in_flight.generation);
-        let all = std::iter::once(&self.gathering).chain(in_flight);
+        let all = std::iter::once(&self.gathering).chain(in_flight).chain(self.dropped());
         all.map(|generation| (generation.arrangement.id(), generation.arrangement.committed()))
+    }
+
+    fn dropped(&self) -> impl Iterator<Item = &Generation> {
+        self.drain.iter().flat_map(Drain::generations)
+    }
+}
+
+#[cfg(test)]
+impl Outbox {
+    /// Other bounds than usual, as tests cannot have millions of rows.
+    pub fn with_bounds(&mut self, gone_max: u64, drained_rows: usize) {
+        (self.gone_max, self.drained_rows) = (gone_max, drained_rows);
     }
 }

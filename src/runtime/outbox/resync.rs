@@ -17,10 +17,7 @@ use state::{Snapshot, StateError};
 use zset::{Epoch, RowBytes};
 
 use super::worker::Job;
-use super::{Generation, InFlight, KeyedChanges, Outbox};
-
-/// Entries read at once.
-const CHUNK_ROWS: usize = 8192;
+use super::{Drain, Generation, InFlight, KeyedChanges, Outbox};
 
 /// Where a resynchronisation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,25 +47,26 @@ impl Outbox {
         }
     }
 
-    /// Drops the rows that wait: the target is to be compared with the table when it can be reached.
-    pub fn mark(&mut self) -> Result<(), StateError> {
+    /// Drops the rows that wait, in the turns that follow: the target is to be compared with the table when it can be reached.
+    pub fn mark(&mut self) {
         let gone = Generation::new(self.sink, self.free_slot());
         let newer = std::mem::replace(&mut self.gathering, gone);
         let older = self.in_flight.take().map(|in_flight| in_flight.generation);
-        for generation in older.iter().chain([&newer]) {
-            for entries in generation.arrangement.committed().scan(CHUNK_ROWS) {
-                let entries = entries?;
-                self.gathering.gather_gone(&entries.keys, &entries.rows);
-            }
-        }
+        self.drain = Some(Drain::of(older.into_iter().chain([newer])));
+        self.catches_up = false;
         self.resync = Some(Resync::Marked { asked: false });
-        Ok(())
     }
 
     /// Takes the next step of a resynchronisation, if there is one.
     pub(super) fn turn_resync(&mut self) -> Result<(), StateError> {
         if self.resync == Some(Resync::Comparing) && self.in_flight.as_ref().is_none_or(|in_flight| !in_flight.sent) {
-            self.mark()?;
+            self.mark();
+        }
+        if let Some(drain) = &mut self.drain {
+            if !drain.step(&mut self.gathering, self.drained_rows)? {
+                return Ok(());
+            }
+            self.drain = None;
         }
         if let (Some(Resync::Marked { asked }), Some(worker)) = (&mut self.resync, &self.worker)
             && !*asked
@@ -81,7 +79,9 @@ impl Outbox {
 
     /// The target can be reached: it is compared with the table as it is at the last committed epoch.
     pub fn reached(&mut self, committed: Epoch, whole: Whole) {
-        let (Some(Resync::Marked { .. }), Some(worker)) = (self.resync, &self.worker) else { return };
+        let (Some(Resync::Marked { .. }), None, Some(worker)) = (self.resync, &self.drain, &self.worker) else {
+            return;
+        };
         let gathering = Generation::new(self.sink, self.free_slot());
         let generation = std::mem::replace(&mut self.gathering, gathering);
         let gone = generation.arrangement.committed();
@@ -94,6 +94,7 @@ impl Outbox {
     pub(super) fn gather_marked(&mut self, changes: &KeyedChanges) -> bool {
         let marked = matches!(self.resync, Some(Resync::Marked { .. }));
         if marked {
+            self.drain.iter_mut().for_each(|drain| drain.changed(&changes.keys));
             self.gathering.gather_gone(&changes.keys, &changes.rows);
         }
         marked
@@ -101,15 +102,16 @@ impl Outbox {
 
     /// A slot that no generation has.
     pub(super) fn free_slot(&self) -> u32 {
-        let in_flight = self.in_flight.as_ref().map(|in_flight| in_flight.generation.arrangement.id().slot);
-        let taken = [Some(self.gathering.arrangement.id().slot), in_flight];
-        (0..3).find(|slot| !taken.contains(&Some(*slot))).expect("two of three slots are taken at most")
+        let in_flight = self.in_flight.as_ref().map(|in_flight| &in_flight.generation);
+        let all = std::iter::once(&self.gathering).chain(in_flight).chain(self.dropped());
+        let taken: Vec<u32> = all.map(|generation| generation.arrangement.id().slot).collect();
+        (0..4).find(|slot| !taken.contains(slot)).expect("three of four slots are taken at most")
     }
 }
 
 impl Generation {
     /// Keeps keys whose rows are gone, and forgets those that have one again.
-    fn gather_gone(&mut self, keys: &RowBytes, rows: &RowBytes) {
+    pub(super) fn gather_gone(&mut self, keys: &RowBytes, rows: &RowBytes) {
         let found = self.arrangement.committed().probe(keys).ok();
         let mut changed = RowBytes::with_capacity(keys.len(), keys.data_len());
         let mut present = Vec::with_capacity(keys.len());

@@ -5,8 +5,8 @@ use plan::SinkId;
 use state::StateError;
 use zset::Epoch;
 
-use super::bound::{Verdict, judge};
-use super::{Outbox, Report, Whole};
+use super::bound::{Phase, Verdict, judge};
+use super::{Confirmed, Outbox, Report, Whole};
 use crate::Engine;
 use crate::sink::{Sink, Way};
 
@@ -18,10 +18,11 @@ impl Engine {
         let mut broken = Vec::new();
         for (id, sink) in self.sinks.iter_mut().filter(|(_, sink)| sink.error.is_none()) {
             let Way::Outbox(outbox) = &mut sink.way else { continue };
-            if let Err(reason) = turn_outbox(&sink.def.name, outbox, committed) {
-                broken.push((*id, reason));
-            }
             let (name, rows) = (&sink.def.name, self.tables[&sink.def.input].contents.rows());
+            if let Err(reason) = turn_outbox(name, outbox, committed, rows) {
+                broken.push((*id, reason));
+                continue;
+            }
             self.shared.metrics.outbox(name, outbox.pending_of(rows), outbox.frontier(committed));
             self.shared.metrics.resynchronises(name, outbox.resynchronises());
         }
@@ -33,13 +34,14 @@ impl Engine {
         let Some(Sink { def, way: Way::Outbox(outbox), error: None, .. }) = self.sinks.get_mut(&id) else { return };
         match report {
             Report::Confirmed(mark) => {
-                if let Some(trouble) = outbox.trouble() {
+                let trouble = outbox.trouble().cloned();
+                let Some(confirmed) = outbox.confirm(mark) else { return };
+                if let Some(trouble) = trouble {
                     tracing::info!(sink = %def.name, epoch = %mark, "the target takes rows again, after: {trouble}");
                 }
-                if outbox.resynchronises() {
+                if confirmed == Confirmed::Resynchronised {
                     tracing::info!(sink = %def.name, epoch = %mark, "sink {} is resynchronised", def.name);
                 }
-                outbox.confirm(mark);
                 self.shared.metrics.outbox(&def.name, outbox.pending(), outbox.frontier(self.chain.epoch));
             }
             Report::Reached => {
@@ -65,7 +67,7 @@ impl Engine {
 }
 
 /// Gives a target what is due, and holds what waits against its bound; answers why the sink cannot go on.
-fn turn_outbox(name: &str, outbox: &mut Outbox, committed: Epoch) -> Result<(), String> {
+fn turn_outbox(name: &str, outbox: &mut Outbox, committed: Epoch, rows: i64) -> Result<(), String> {
     let unreadable = |error: StateError| {
         format!(
             "cannot read its outbox: {error}; DROP SINK {name}, empty its table there, and CREATE it again, which fills it from \
@@ -73,10 +75,19 @@ fn turn_outbox(name: &str, outbox: &mut Outbox, committed: Epoch) -> Result<(), 
         )
     };
     outbox.turn(committed).map_err(unreadable)?;
-    let waiting = outbox.waiting();
+    let waiting = outbox.waiting(rows);
     let why = || outbox.trouble().map_or("it is too slow".to_string(), TargetError::to_string);
     match judge(waiting) {
         Verdict::Keep => {}
+        Verdict::Resynchronise if waiting.phase == Phase::Comparing => {
+            tracing::warn!(
+                sink = %name,
+                "{} keys have changed while the target of sink {name} was compared with the table, more than {}: it is compared again",
+                waiting.keys, waiting.most()
+            );
+            outbox.mark();
+            outbox.turn(committed).map_err(unreadable)?;
+        }
         Verdict::Resynchronise => {
             tracing::warn!(
                 sink = %name,
@@ -84,7 +95,7 @@ fn turn_outbox(name: &str, outbox: &mut Outbox, committed: Epoch) -> Result<(), 
                  compared with the table when it can be reached",
                 waiting.keys, waiting.rows_max, why()
             );
-            outbox.mark().map_err(unreadable)?;
+            outbox.mark();
             outbox.turn(committed).map_err(unreadable)?;
         }
         Verdict::GiveUp => {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use api::{OutRecord, TopicPartition};
 use bytes::Bytes;
-use dataflow::{Contents, RowChanges, StatementError};
+use dataflow::{Contents, LastChange, RowChanges, StatementError};
 use plan::{Envelope, Options, SinkEnvelope, SourceDef, TableDef};
 use schemas::{Decoder, RawRecord, SinkEncoder, SinkEpoch, SinkNames};
 use zset::{Changes, Delta, Op, Partition};
@@ -30,6 +30,10 @@ pub(crate) struct Own {
     encoder: SinkEncoder,
     topic: Arc<str>,
     partitions: u32,
+    /// When the table was written.
+    last: LastChange,
+    /// With what is staged.
+    staged: LastChange,
 }
 
 /// A statement's rows that may be written; nothing of them is staged yet.
@@ -37,6 +41,7 @@ pub(crate) struct Checked {
     /// What goes out, in order.
     pub records: Vec<OutRecord>,
     changes: Changes,
+    last: LastChange,
 }
 
 /// How the records of a table of our own are read back.
@@ -59,13 +64,37 @@ impl Own {
         let names = SinkNames { pipeline: pipeline.to_string(), table: def.name.clone() };
         let envelope = if def.key.is_empty() { SinkEnvelope::Debezium } else { SinkEnvelope::Upsert };
         let encoder = SinkEncoder::new(&def.columns, &def.key, envelope, false, &names);
-        Self { encoder, topic: source.topic.as_str().into(), partitions }
+        let (last, staged) = Default::default();
+        Self { encoder, topic: source.topic.as_str().into(), partitions, last, staged }
     }
 
     /// As this one, of the table as it is now.
     pub fn altered(&self, def: &TableDef, pipeline: &str) -> Self {
         let source = def.source().expect("a table of our own has a topic");
-        Self::new(def, source, pipeline, self.partitions)
+        Self { last: self.last, staged: self.last, ..Self::new(def, source, pipeline, self.partitions) }
+    }
+
+    /// When the table was written last, in the epochs that are committed.
+    pub fn last(&self) -> LastChange {
+        self.last
+    }
+
+    /// Makes what is staged so.
+    pub fn commit(&mut self) {
+        self.last = self.staged;
+    }
+
+    /// Makes what is staged never have been.
+    pub fn discard(&mut self) {
+        self.staged = self.last;
+    }
+
+    /// Stages rows that were checked, over nothing that they were not checked against; answers what they change.
+    pub fn stage(&mut self, checked: &Checked, contents: &mut Contents) -> Result<Delta, EngineError> {
+        let applied = contents.apply_changes(&checked.changes)?;
+        assert!(applied.unresolved.is_empty() && applied.missing_retractions == 0, "checked rows apply whole");
+        self.staged = checked.last;
+        Ok(applied.delta)
     }
 
     /// Checks a statement's rows against the contents with what is staged.
@@ -81,6 +110,9 @@ impl Own {
             // It was altered meanwhile: constraints of single rows were judged when they were evaluated.
             return Ok(Err(WriteError::Conflict));
         }
+        if self.staged.conflicts(changes) {
+            return Ok(Err(WriteError::Conflict));
+        }
         let (gone, come) = (contents.look(&changes.gone)?, contents.look(&changes.come)?);
         let violated = contents.violated(&gone.batch, &come.batch)?;
         let net = match check::check(def, gone, come, violated, &changes.arbiters) {
@@ -88,8 +120,10 @@ impl Own {
             Err(error) => return Ok(Err(error)),
         };
         let records = self.records(&net.delta, at);
+        let changed = !records.is_empty() || !changes.sequences.is_empty();
+        let last = if changed { self.staged.with(changes, at.epoch) } else { self.staged };
         Ok(match read_back(def, contents, decoder, &records, &net) {
-            Ok(changes) => Ok(Checked { records, changes }),
+            Ok(changes) => Ok(Checked { records, changes, last }),
             Err(error) => Err(EngineError::Statement(error).into()),
         })
     }
@@ -106,15 +140,6 @@ impl Own {
             }
         };
         self.encoder.encode(delta, at).into_iter().map(record).collect()
-    }
-}
-
-impl Checked {
-    /// Stages them, over nothing that they were not checked against; answers what they change.
-    pub fn stage(&self, contents: &mut Contents) -> Result<Delta, EngineError> {
-        let applied = contents.apply_changes(&self.changes)?;
-        assert!(applied.unresolved.is_empty() && applied.missing_retractions == 0, "checked rows apply whole");
-        Ok(applied.delta)
     }
 }
 

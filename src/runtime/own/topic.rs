@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use api::{TopicKind, TopicPartition, TopicSpec};
 use dataflow::StatementError;
-use plan::{SinkDef, SourceDef, TableDef, TableKind};
+use plan::{SourceDef, TableDef, TableKind};
 use zset::{Offset, Partition};
 
 use crate::inputs::first_from;
@@ -99,40 +99,5 @@ impl Engine {
             })?;
         }
         Ok(())
-    }
-
-    /// A sink would put into the topic of a table of our own what no statement wrote.
-    pub(crate) fn refuse_own_topic(&self, sink: &SinkDef) -> Result<(), EngineError> {
-        let topic = &sink.topic;
-        let is_its = |table: &&TableDef| table.source().is_some_and(|source| source.is_own() && source.topic == *topic);
-        match self.catalog.tables().find(is_its) {
-            Some(table) => refuse(
-                format!(
-                    "sink \"{}\" cannot write to topic \"{topic}\": it is that of table \"{}\"",
-                    sink.name, table.name
-                ),
-                "give another by topic = '...'",
-            ),
-            None => Ok(()),
-        }
-    }
-
-    /// Who of this pipeline writes to a topic.
-    pub(crate) fn user_of_topic(&self, topic: &str) -> Option<String> {
-        if topic == self.config.epoch_topic() {
-            return Some("the pipeline itself, its epoch records,".to_string());
-        }
-        let table = self.catalog.tables().find_map(|table| {
-            let source = table.source()?;
-            match source.is_own() {
-                true => (source.topic == topic).then(|| format!("table \"{}\"", table.name)),
-                false => (source.dlq_topic == topic).then(|| format!("table \"{}\", its dead letters,", table.name)),
-            }
-        });
-        let sink = || {
-            let mut sinks = self.catalog.sinks();
-            sinks.find(|sink| sink.topic == topic).map(|sink| format!("sink \"{}\"", sink.name))
-        };
-        table.or_else(sink)
     }
 }

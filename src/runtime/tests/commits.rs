@@ -77,7 +77,7 @@ fn a_refused_create_sink_fails_and_nothing_of_it_is_there() {
 
 #[test]
 fn a_commit_in_doubt_is_found_out_by_the_next_start() {
-    for fault in [Fault::DieBefore, Fault::DieAfter] {
+    for fault in [Fault::DieBefore, Fault::DieAfter, Fault::Later] {
         let world = World::new();
         let running = world.start();
         running.sql(&format!("{T}{SINKS}"));
@@ -161,6 +161,38 @@ fn asked_to_stop_while_the_log_is_away_it_leaves_with_a_checkpoint() {
     running.settle("t");
     assert_eq!(running.rows("x").len(), 2);
     assert_eq!(read(&world.log, "out", 0).len(), 4, "the epoch that waited is there once");
+}
+
+#[test]
+fn asked_to_stop_while_a_change_of_the_catalog_waits_nothing_of_it_is_there() {
+    let changes = [
+        "DROP SINK x_out",
+        "DROP STREAM TABLE x CASCADE",
+        "CREATE STREAM TABLE z AS SELECT a FROM t",
+        "CREATE SINK z_out FROM x WITH (connector = 'log', topic = 'z', format = 'json', envelope = 'upsert')",
+    ];
+    let world = World::new();
+    let mut running = world.start();
+    running.sql(&format!("{T}{SINKS}"));
+    running.feed("t", &[put(1, 1, 10)]);
+    let before = (running.show("SINKS"), running.show("STREAM TABLES"));
+    for change in changes {
+        *world.log.faults.away.lock().unwrap() = true;
+        let tried = world.log.faults.tried.lock().unwrap().len();
+        let handle = running.handle.clone();
+        let asked = std::thread::spawn(move || handle.execute(change));
+        while world.log.faults.tried.lock().unwrap().len() == tried {
+            std::thread::yield_now();
+        }
+        running.stop().unwrap();
+        let error = asked.join().unwrap().unwrap_err();
+        assert!(matches!(error, EngineError::Stopped(_)), "{change}: {error}");
+        *world.log.faults.away.lock().unwrap() = false;
+        running = world.start();
+        assert_eq!((running.show("SINKS"), running.show("STREAM TABLES")), before, "{change}");
+    }
+    running.feed("t", &[put(2, 2, 20)]);
+    assert_eq!((running.rows("x").len(), read(&world.log, "out", 0).len()), (2, 4));
 }
 
 #[test]

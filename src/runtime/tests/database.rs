@@ -35,6 +35,8 @@ pub struct State {
     pub away: bool,
     /// An apply waits in the middle.
     pub hold: bool,
+    /// So many do not all the same.
+    pub passes: usize,
     /// It refuses rows, for this reason.
     pub refuses: Option<String>,
     /// The epoch, deletes and upserts of every apply that happened.
@@ -186,10 +188,11 @@ impl Table {
             state.tried += 1;
             state.in_hand += 1;
         });
-        self.database.wait("it may go on", |state| !state.hold);
+        self.database.wait("it may go on", |state| !state.hold || state.passes > 0);
+        self.database.set(|state| state.passes = state.passes.saturating_sub(1));
         if different {
             let state = self.database.state();
-            come.retain(|(key, row)| state.rows.get(key) != Some(row));
+            come.retain(|(key, row)| gone.contains(key) || state.rows.get(key) != Some(row));
         }
         let result = self.commit(&gone, come, before, after);
         self.database.set(|state| {

@@ -23,6 +23,8 @@ pub enum Fault {
     DieAfter,
     /// It happens, completed by who has taken over.
     FencedAfter,
+    /// It happens when the next writer is opened, which completes it; nobody knows before.
+    Later,
 }
 
 type Forge = Box<dyn Fn(&mut Record) + Send + Sync>;
@@ -50,6 +52,8 @@ pub struct Faults {
     pub instead: Mutex<BTreeMap<String, String>>,
     /// What topics lose by themselves.
     pub keeping: Mutex<BTreeMap<String, Keeping>>,
+    /// The topics of which it was asked.
+    pub asked: Mutex<Vec<String>>,
     /// Nobody may see what topics lose.
     pub undescribed: Mutex<bool>,
     /// The reader that cannot be made, counted from the next one.
@@ -62,6 +66,8 @@ pub struct Faults {
     pub told: Mutex<Vec<Vec<(TopicPartition, Offset)>>>,
     /// Nobody listens to positions.
     pub deaf: Mutex<bool>,
+    /// What the next writer completes.
+    pub later: Mutex<Vec<OutRecord>>,
     /// The records of every commit that was tried.
     pub tried: Mutex<Vec<Vec<OutRecord>>>,
 }
@@ -117,8 +123,15 @@ impl Transport for FaultyLog {
     }
 
     fn keeping(&self, topic: &str) -> Result<Option<Keeping>, LogError> {
+        self.faults.asked.lock().unwrap().push(topic.to_string());
         if *self.faults.undescribed.lock().unwrap() {
             return Err(LogError::Unusable(format!("no right to describe topic {topic}")));
+        }
+        let real = self.faults.instead.lock().unwrap().get(topic).cloned();
+        if let Some(real) = real
+            && self.inner.topic(&real)?.is_none()
+        {
+            return Err(LogError::NoTopic(topic.to_string()));
         }
         Ok(self.faults.keeping.lock().unwrap().get(topic).copied())
     }
@@ -163,7 +176,10 @@ impl Log for FaultyLog {
     }
 
     fn writer(&self) -> Result<Box<dyn Writer>, LogError> {
-        Ok(Box::new(FaultyWriter { inner: self.inner.writer()?, faults: Arc::clone(&self.faults) }))
+        let mut inner = self.inner.writer()?;
+        let later = std::mem::take(&mut *self.faults.later.lock().unwrap());
+        inner.commit_all(&later).map_err(|error| LogError::Fatal(error.to_string()))?;
+        Ok(Box::new(FaultyWriter { inner, faults: Arc::clone(&self.faults) }))
     }
 
     fn tell_positions(&self, positions: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
@@ -262,6 +278,11 @@ impl Writer for FaultyWriter {
             Some(Fault::Abort) => {
                 whole(&never);
                 Err(CommitError::Aborted("as it was told".into()))
+            }
+            Some(Fault::Later) => {
+                let records = [first, &whole(&never)].concat();
+                *self.faults.later.lock().unwrap() = records;
+                Err(CommitError::InDoubt("it died in the middle".into()))
             }
             Some(Fault::DieBefore) => Err(CommitError::InDoubt("it died before".into())),
             Some(Fault::DieAfter) => {

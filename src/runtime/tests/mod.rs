@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod alter;
+mod backlog;
 mod bad_input;
 mod commits;
 mod constraints;
@@ -14,6 +15,7 @@ mod files;
 mod formats;
 mod letters;
 mod mend;
+mod moves;
 mod origins;
 mod outbox;
 mod own_failures;
@@ -21,13 +23,17 @@ mod own_replay;
 mod own_writes;
 mod passwords;
 mod recovery;
+mod restarts;
 mod resync;
 mod row_errors;
 mod rows;
+mod sequences;
 mod simulation;
 mod sources;
 mod statements;
 mod suspended;
 mod topics;
 mod transactions;
+mod versions;
 mod world;
+mod written;

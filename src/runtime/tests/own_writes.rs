@@ -6,7 +6,7 @@ use api::Log;
 use api::Transport as _;
 use zset::{Epoch, Offset};
 
-use super::rows::{is_conflict, only, rows, sqlstate, told};
+use super::rows::{is_conflict, only, row_changes, sqlstate, told};
 use super::world::{Between, T, World, append, at, put, read, upserted};
 use crate::{Transaction, WriteError};
 
@@ -173,15 +173,7 @@ fn a_hundred_clients_lose_no_update() {
                 loop {
                     let now = running.rows("k").into_keys().next().unwrap();
                     let a: i32 = now[now.rfind(':').unwrap() + 1..now.len() - 1].parse().unwrap();
-                    let (gone, come) = (rows(&def.columns, &[&now]), rows(&def.columns, &[&k(1, a + 1)]));
-                    match running.handle.write(dataflow::RowChanges {
-                        table: def.id,
-                        evaluated_on: std::sync::Arc::new(def.clone()),
-                        gone,
-                        come,
-                        arbiters: Vec::new(),
-                        sequences: Vec::new(),
-                    }) {
+                    match running.handle.write(row_changes(&def, &[&now], &[&k(1, a + 1)])) {
                         Ok(_) => break,
                         Err(WriteError::Conflict) => conflicts.fetch_add(1, Ordering::SeqCst),
                         Err(other) => panic!("{other}"),

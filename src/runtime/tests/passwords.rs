@@ -61,3 +61,26 @@ fn a_password_is_kept_beside_the_log() {
     }
     running.stop().unwrap();
 }
+
+#[test]
+fn a_password_reaches_the_target_however_it_is_written() {
+    let world = World::new();
+    let running = world.start();
+    running.sql(&format!("{T} CREATE STREAM TABLE v AS SELECT id, a FROM t;"));
+    for (at, (written, url)) in [
+        ("'postgres://o''brien:geheim@h/d'", "postgres://o'brien:geheim@h/d"),
+        ("'postgres://u:geh''eim@h/d'", "postgres://u:geh'eim@h/d"),
+        (r"E'postgres://u:geh\'\u00e9im@h/d'", "postgres://u:geh'\u{e9}im@h/d"),
+        ("$$postgres://u:geh eim@h/d$$", "postgres://u:geh eim@h/d"),
+        ("$a$postgres://u@h/d?password=geh,eim&sslmode=prefer$a$", "postgres://u@h/d?password=geh,eim&sslmode=prefer"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        running.sql(&format!(
+            "CREATE SINK s{at} FROM v /* it's */ WITH (\"connector\" = postgres, url = {written}, table = 't')"
+        ));
+        assert_eq!(world.database.state().url.as_deref(), Some(url));
+        assert!(!running.handle.shared().view().catalog.sinks().any(|sink| sink.sql.contains("geh")), "{written}");
+    }
+}

@@ -3,13 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 
 use api::{Log, Record, Transport as _};
 use bytes::Bytes;
-use zset::{Epoch, Offset};
+use plan::EpochRecord;
+use zset::{Epoch, Generation, Offset};
 
 use super::world::{Between, Running, T, World, at, put, read};
-use crate::Phase;
+use crate::run::Event;
+use crate::{EngineError, Phase, Shared, WriteError};
 
 const SUM: &str = "CREATE STREAM TABLE s AS SELECT sum(a + b) AS v, count(*) AS n FROM t;";
 
@@ -129,6 +132,37 @@ fn an_epoch_record_that_changed_breaks_the_chain() {
     assert!(why.contains("\"p.epochs\" is broken at offset 4"), "{why}");
 }
 
+/// What is wrong in the last record no later one tells.
+#[test]
+fn the_last_epoch_record_is_held_to_its_place() {
+    let world = World::new();
+    let running = filled(&world);
+    let last = Offset(running.handle.shared().epoch().0.0 as i64);
+    running.crash();
+    let (record, before) = {
+        let records = read(&world.log, "p.epochs", 0);
+        let text = |at: usize| String::from_utf8(records[at].value.clone().unwrap().to_vec()).unwrap();
+        (text(last.0 as usize), EpochRecord::decode(text(last.0 as usize - 1).as_bytes()).unwrap())
+    };
+    let forgeries = [
+        ("\"epoch\":5", "\"epoch\":6".to_string(), "is broken at offset 5: found epoch 6"),
+        (before.incarnation.as_str(), "somebody".to_string(), "is broken at offset 5: found epoch 5"),
+        ("\"table\":1,\"topic\"", "\"table\":9,\"topic\"".to_string(), "for table 9, which is at no offset"),
+        ("\"start\":2", "\"start\":1".to_string(), "for table 1, which is at offset 2"),
+    ];
+    for (what, by, says) in forgeries {
+        let forged = record.replacen(what, &by, 1);
+        assert_ne!(forged, record, "{what}: {record}");
+        forge(&world, move |record| {
+            if &*record.at.topic == "p.epochs" && record.offset == last {
+                record.value = Some(Bytes::from(forged.clone()));
+            }
+        });
+        let why = world.refusal();
+        assert!(why.contains(says), "{what}: {why}");
+    }
+}
+
 #[test]
 fn a_field_that_is_not_known_is_refused() {
     let world = World::new();
@@ -234,4 +268,77 @@ fn a_checkpoint_without_its_records_is_refused() {
     let end = world.log.bounds(&at("p.epochs", 0)).unwrap().high;
     world.log.trim(&at("p.epochs", 0), end).unwrap();
     assert!(world.refusal().contains("they were deleted"), "{}", world.refusal());
+}
+
+/// What a target was told of one start it must not take for another's: also of one that committed nothing, and of a folder
+/// that is older than the log.
+#[test]
+fn every_start_is_a_generation_of_its_own() {
+    let world = World::new();
+    filled(&world).stop().unwrap();
+    let generation = || world.open().unwrap().chain.generation;
+    assert_eq!((generation(), generation()), (Generation(2), Generation(3)), "neither has committed anything");
+    let identity = world.data().join("identity.json");
+    let older = fs::read(&identity).unwrap();
+    for id in 4..=5 {
+        let running = world.start();
+        running.feed("t", &[put(id, id, 10)]);
+        running.crash();
+    }
+    fs::write(identity, older).unwrap();
+    assert_eq!(generation(), Generation(6), "the log knows of those that the folder does not");
+}
+
+/// Where the record of a checkpoint of an earlier start lies is not known: until it is pruned all are kept.
+#[test]
+fn the_records_of_checkpoints_of_earlier_starts_stay() {
+    let mut world = World::new();
+    world.config.checkpoints_kept = 3;
+    let running = filled(&world);
+    for id in 4..=5 {
+        running.handle.checkpoint().unwrap();
+        running.feed("t", &[put(id, id, 10)]);
+    }
+    running.crash();
+    let running = world.start();
+    running.handle.checkpoint().unwrap();
+    running.feed("t", &[put(6, 6, 10)]);
+    running.crash();
+    let kept = checkpoints(&world);
+    assert_eq!(kept.len(), 3, "{kept:?}");
+    kept[1..].iter().for_each(|(_, path)| tear(path));
+    let engine = world.open().unwrap();
+    assert_eq!(engine.last_checkpoint.0, Epoch(kept[0].0));
+    assert_eq!(engine.shared.tables()["t"].rows, 6);
+}
+
+#[test]
+fn asked_to_stop_while_it_recovers_it_does() {
+    let world = World::new();
+    filled(&world).crash();
+    let shared = Arc::<Shared>::default();
+    shared.ask_to_stop();
+    assert!(matches!(world.open_with(shared), Err(EngineError::Stopped(_))));
+    assert_eq!(sum_of(&world.start()), r#"{"v":36,"n":3}"#);
+}
+
+#[test]
+fn asked_when_it_is_stopping_it_says_that_nothing_was_begun() {
+    let world = World::new();
+    filled(&world).crash();
+    let mut engine = world.open().unwrap();
+    let handle = engine.handle();
+    handle.shared().ask_to_stop();
+    let (written, executed, made) = (channel(), channel(), channel());
+    let events = [
+        Event::Write { changes: Vec::new(), reply: written.0 },
+        Event::Execute { text: "DROP STREAM TABLE s".to_string(), reply: executed.0 },
+        Event::Checkpoint { reply: made.0 },
+    ];
+    events.into_iter().for_each(|event| handle.events.send(event).unwrap());
+    engine.run().unwrap();
+    drop(engine);
+    assert!(matches!(written.1.recv().unwrap(), Err(WriteError::Engine(EngineError::Stopped(_)))));
+    assert!(matches!(executed.1.recv().unwrap(), Err(EngineError::Stopped(_))));
+    assert!(matches!(made.1.recv().unwrap(), Err(EngineError::Stopped(_))));
 }

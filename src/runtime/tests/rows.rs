@@ -28,15 +28,17 @@ pub fn rows(columns: &RowType, json: &[&str]) -> RecordBatch {
     decoded.changes.rows
 }
 
-/// What a statement changes in a table: rows go, rows come.
+/// What a statement changes in a table, seen from the newest view: rows go, rows come.
 pub fn row_changes(def: &TableDef, gone: &[&str], come: &[&str]) -> RowChanges {
     RowChanges {
         table: def.id,
         evaluated_on: Arc::new(def.clone()),
+        seen: Epoch(u64::MAX),
         gone: rows(&def.columns, gone),
         come: rows(&def.columns, come),
         arbiters: Vec::new(),
         sequences: Vec::new(),
+        restarts: false,
     }
 }
 

@@ -1,12 +1,16 @@
 //! Sources: what of a topic is read, and when an epoch closes.
 
+use std::collections::BTreeMap;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use api::Log;
 use api::Transport as _;
-use zset::{Offset, Partition};
+use zset::{Epoch, Offset, Partition};
 
+use super::rows::row_changes;
 use super::world::{Between, DEADLINE, T, World, append, at, make_topic, put, record};
+use crate::run::Event;
 
 /// Waits until a partition is read to its end.
 fn wait(running: &super::world::Running, partition: u32) {
@@ -78,4 +82,70 @@ fn a_full_epoch_closes_before_its_time_and_the_others_with_the_next_statement() 
         std::thread::yield_now();
     }
     assert_eq!(running.rows("t").len(), 4);
+}
+
+/// Whatever its interval is: memory is bounded.
+#[test]
+fn an_epoch_of_large_records_closes_by_their_bytes() {
+    let mut world = World::new();
+    world.config.epoch_interval = Duration::from_secs(3600);
+    make_topic(&world.log, "t", 1);
+    let large = |id: i64| {
+        let (key, _) = put(id, id, id);
+        (key, Some(format!("{{\"id\":{id},\"more\":\"{}\"}}", "x".repeat(8 << 20))))
+    };
+    for id in 1..=9 {
+        append(&world.log, "t", 0, &[large(id)]);
+    }
+    let running = world.start();
+    running.sql(T);
+    let eight = running.handle.shared().wait_position("t", Partition(0), Offset(8), Instant::now() + DEADLINE);
+    assert!(eight, "64 MiB are an epoch");
+    running.show("SOURCES");
+    assert_eq!(running.rows("t").len(), 9);
+}
+
+/// Whatever comes meanwhile, an epoch is bounded.
+#[test]
+fn statements_that_wait_are_committed_in_epochs_of_4096() {
+    let world = World::new();
+    let running = world.start();
+    running.sql("CREATE TABLE k (id INT PRIMARY KEY, a INT)");
+    let def = running.def("k");
+    running.stop().unwrap();
+    let mut answers = Vec::new();
+    let running = world.start_with(|engine| {
+        let handle = engine.handle();
+        for id in 0..5000 {
+            let (reply, answer) = channel();
+            let changes = vec![row_changes(&def, &[], &[&format!(r#"{{"id":{id},"a":0}}"#)])];
+            handle.events.send(Event::Write { changes, reply }).unwrap();
+            answers.push(answer);
+        }
+    });
+    let mut epochs = BTreeMap::<Epoch, usize>::new();
+    for answer in answers {
+        *epochs.entry(answer.recv().unwrap().unwrap()).or_default() += 1;
+    }
+    assert_eq!(epochs.into_values().collect::<Vec<_>>(), [4096, 904]);
+    assert_eq!(running.rows("k").len(), 5000);
+}
+
+#[test]
+fn asked_to_stop_it_finishes_the_epoch_that_has_begun() {
+    let mut world = World::new();
+    world.config.epoch_interval = Duration::from_secs(3600);
+    let running = world.start();
+    running.sql(T);
+    append(&world.log, "t", 0, &[put(1, 1, 1), put(2, 2, 2)]);
+    let received = || running.handle.shared().metrics.counts()["records_in"];
+    let deadline = Instant::now() + DEADLINE;
+    while received() < 2 {
+        assert!(Instant::now() < deadline, "the records come");
+        std::thread::yield_now();
+    }
+    assert_eq!(running.rows("t").len(), 0, "the epoch is open");
+    running.stop().unwrap();
+    let engine = world.open().unwrap();
+    assert_eq!((engine.last_checkpoint.0, engine.shared.tables()["t"].rows), (engine.chain.epoch, 2));
 }

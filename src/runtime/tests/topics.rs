@@ -188,6 +188,26 @@ fn a_pattern_finds_what_matches_and_what_comes_later() {
     }
 }
 
+/// Of thousands of topics one more is not a reason to ask of them all.
+#[test]
+fn of_a_topic_that_comes_alone_it_is_asked_what_it_keeps() {
+    let world = World::new();
+    for topic in ["x.a", "x.b"] {
+        make_topic(&world.log, topic, 2);
+    }
+    let running = world.start();
+    running.sql(&create("topic_pattern = 'x\\..+'"));
+    append(&world.log, "x.a", 1, &[put(1, 1, 0)]);
+    wait(&running, 0, "x.a", 1);
+    let asked = || std::mem::take(&mut *world.log.faults.asked.lock().unwrap());
+    assert_eq!(asked(), ["x.a", "x.b"], "once each");
+    make_topic(&world.log, "x.c", 2);
+    append(&world.log, "x.c", 0, &[put(2, 2, 0)]);
+    wait(&running, 2, "x.c", 0);
+    assert_eq!(asked(), ["x.c"]);
+    running.stop().unwrap();
+}
+
 /// The topic has a place before any record of it is read: who dies then has it at the same place.
 #[test]
 fn a_topic_without_records_keeps_its_place() {

@@ -1,9 +1,6 @@
 //! Transactions over several tables: all of one is in one epoch, or nothing; and what one sees before it commits.
 
-use std::sync::Arc;
-
 use dataflow::RowChanges;
-use plan::{SequenceId, SequenceMark};
 
 use super::rows::{Answer, is_conflict, only, row_changes, sqlstate};
 use super::world::{Between, Running, T, World, read};
@@ -36,8 +33,8 @@ fn pair(running: &Running, k_row: &str, m_row: &str) -> Vec<RowChanges> {
     vec![running.changes("k", &[], &[k_row]), running.changes("m", &[], &[m_row])]
 }
 
-/// Sends transactions that share an epoch, behind one that keeps the loop busy.
-fn together(world: &World, running: &Running, transactions: Vec<Vec<RowChanges>>) -> Vec<Answer> {
+/// Sends transactions that share an epoch, behind one that keeps the loop busy; it writes a table `l (x TEXT, n INT)`.
+pub(super) fn together(world: &World, running: &Running, transactions: Vec<Vec<RowChanges>>) -> Vec<Answer> {
     *world.log.faults.away.lock().unwrap() = true;
     let tried = world.log.faults.tried.lock().unwrap().len();
     let first = running.send(running.changes("l", &[], &[r#"{"x":"busy","n":1}"#]));
@@ -289,53 +286,6 @@ fn that_a_row_was_changed_is_told_before_that_a_key_is_taken() {
     write("c", &[], &[c]).unwrap();
     write("c", &[c, c], &[]).unwrap();
     assert!(matches!(write("c", &[c], &[]), Err(WriteError::Conflict)), "the other copy");
-}
-
-/// What a transaction sees of its sequence, and what the others take meanwhile.
-#[test]
-fn a_sequence_that_is_restarted_is_so_for_the_transaction_alone() {
-    let world = World::new();
-    let mut running = world.start();
-    running.sql(&format!("{T}CREATE TABLE n (id SERIAL, x INT)"));
-    let def = running.def("n");
-    let of = def.sequence_of(0).unwrap().clone();
-    let id = SequenceId { table: def.id, slot: of.slot };
-    let all = Arc::clone(&running.handle.view().sequences);
-    let mark = |last: i64, set: Option<bool>| SequenceMark { sequence: id, last, set };
-    let moved = |mark: SequenceMark| RowChanges { sequences: vec![mark], ..row_changes(&def, &[], &[]) };
-    assert_eq!(all.take(id, &of, 3).unwrap(), [1, 2, 3]);
-    running.handle.write(moved(mark(3, None))).unwrap();
-    let take = |transaction: &mut Transaction, running: &Running| {
-        let value = transaction.view().sequences.take(id, &of, 1).unwrap()[0];
-        transaction.write(&moved(mark(value, None)), &running.handle.view()).unwrap();
-        value
-    };
-    let mut block = Transaction::new(running.handle.view());
-    assert_eq!(take(&mut block, &running), 4);
-    let before = block.mark();
-    block.write(&moved(mark(of.start, Some(false))), &running.handle.view()).unwrap();
-    assert_eq!(take(&mut block, &running), 1);
-    assert_eq!(all.take(id, &of, 1).unwrap(), [5], "for the others it goes on");
-    // Back to a savepoint no number comes again, of a restart after it as it was before.
-    let within = block.mark();
-    assert_eq!(take(&mut block, &running), 2);
-    block.write(&moved(mark(of.start, Some(false))), &running.handle.view()).unwrap();
-    assert_eq!(take(&mut block, &running), 1);
-    block.back_to(&within);
-    assert_eq!(take(&mut block, &running), 3);
-    // Of what is done to sequences at once, what is its own stays with it.
-    assert_eq!(block.keep_restarted(vec![mark(20, Some(true))]), []);
-    assert_eq!(take(&mut block, &running), 21);
-    let [changes] = <[RowChanges; 1]>::try_from(block.changes().unwrap()).unwrap();
-    assert_eq!(changes.sequences, [mark(21, Some(true))]);
-    block.back_to(&before);
-    assert_eq!(block.keep_restarted(vec![mark(6, None)]), [mark(6, None)]);
-    assert_eq!(take(&mut block, &running), 6, "the restart is undone");
-    assert_eq!(block.changes().unwrap()[0].sequences, [mark(4, None), mark(6, None)]);
-    running.handle.commit(vec![changes]).unwrap();
-    assert_eq!(all.at(id, &of).last, 21);
-    running = world.again(running, Between::Crash);
-    assert_eq!(running.handle.view().sequences.take(id, &of, 1).unwrap(), [22]);
 }
 
 #[test]

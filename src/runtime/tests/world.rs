@@ -104,6 +104,11 @@ impl World {
     }
 
     pub fn open(&self) -> Result<Engine, EngineError> {
+        self.open_with(Arc::new(Shared::default()))
+    }
+
+    /// The same, seen from outside while it opens.
+    pub fn open_with(&self, shared: Arc<Shared>) -> Result<Engine, EngineError> {
         let (clock, ahead) = (Arc::clone(&self.clock), Arc::clone(&self.ahead));
         let parts = Parts {
             log: Arc::new(self.log.clone()),
@@ -114,7 +119,7 @@ impl World {
             random_id: Arc::new(|| uuid::Uuid::new_v4().to_string()),
             faults: self.faults.clone(),
         };
-        Engine::open(self.config.clone(), parts, DataDir::lock(&self.data())?, Arc::new(Shared::default()))
+        Engine::open(self.config.clone(), parts, DataDir::lock(&self.data())?, shared)
     }
 
     /// Why it does not start.

@@ -153,3 +153,24 @@ fn fields(severity: &str, sqlstate: &str, message: String) -> Vec<(u8, String)> 
 fn clean(text: String) -> String {
     if text.contains('\0') { text.replace('\0', " ") } else { text }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Also reads, which would need nobody: another process may have gone on.
+    #[test]
+    fn only_a_process_that_serves_answers() {
+        assert!(PgError::of_phase(&Phase::Serving).is_none());
+        let others = [
+            (Phase::Starting, "57P03"),
+            (Phase::Stopping, "57P03"),
+            (Phase::Fenced, "57P01"),
+            (Phase::Failed("it broke".to_string()), "57P01"),
+        ];
+        for (phase, sqlstate) in others {
+            let error = PgError::of_phase(&phase).map(|error| (error.fatal, error.sqlstate));
+            assert_eq!(error, Some((true, sqlstate)), "{phase:?}");
+        }
+    }
+}

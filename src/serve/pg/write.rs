@@ -76,6 +76,7 @@ impl Writing {
 
     /// Writes within a transaction; blocking. Refused, nothing is written.
     pub fn within(&self, transaction: &mut Transaction, handle: &Handle) -> Result<Written, PgError> {
+        let newest = handle.view().epoch;
         let written = self
             .write
             .evaluate(&self.values, transaction.view(), &self.limits)
@@ -83,6 +84,8 @@ impl Writing {
         if self.write.is_of_sequences() {
             let mut others = written.changes.clone();
             others.sequences = transaction.keep_restarted(others.sequences);
+            // Numbers are everybody's: it does not matter that the snapshot is older.
+            others.seen = newest;
             if !others.is_nothing() {
                 handle.write(others).map_err(|error| PgError::of_write(error, &self.source))?;
             }

@@ -116,10 +116,7 @@ pub(crate) fn of_create(statement: &str, catalog: &Catalog) -> Result<Prepared> 
         Action::Exists { name } => {
             let def = catalog.table_named(&name).ok_or_else(refused)?;
             let TableKind::Stream(stream) = &def.kind else { return Err(refused()) };
-            let ast = Parser::new(&text::DIALECT)
-                .try_with_sql(&stream.query)
-                .and_then(|mut parser| parser.parse_query())
-                .map_err(from_parser)?;
+            let ast = text::read_again(&stream.query, Parser::parse_query)?;
             operators(def, &compile(&ast, catalog)?.graph, catalog)
         }
         _ => return Err(refused()),

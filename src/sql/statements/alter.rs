@@ -362,8 +362,8 @@ fn names_read(reader: &TableDef, table: &TableDef, catalog: &Catalog) -> Result<
             seen.replace_table(input);
         }
     }
-    let parsed = Parser::new(&text::DIALECT).try_with_sql(&stream.query).and_then(|mut parser| parser.parse_query());
-    let read = reads::columns_read(&*parsed.map_err(from_parser)?, &seen, table.id)?;
+    let query = text::read_again(&stream.query, Parser::parse_query)?;
+    let read = reads::columns_read(&query, &seen, table.id)?;
     let columns = seen.table(table.id).map(|table| table.columns.0.clone()).unwrap_or_default();
     Ok(read.iter().filter_map(|at| columns.get(*at)).map(|column| column.name.clone()).collect())
 }

@@ -18,7 +18,7 @@ use super::columns::{DeclaredCheck, Shape};
 use super::cursor::identifier;
 use super::unique::Names;
 use super::{sequence, unique, value};
-use crate::error::{Detail, Result, code, error, from_datafusion, from_parser, from_row, unsupported};
+use crate::error::{Detail, Result, code, error, from_datafusion, from_row, unsupported};
 use crate::expr::eval::{Compiled, compile};
 use crate::expr::{Typed, operator};
 use crate::text;
@@ -53,7 +53,7 @@ fn kept(expr: &Expr, place: &str) -> Result<String> {
 }
 
 fn parse(sql: &str) -> Result<Expr> {
-    Parser::new(&text::DIALECT).try_with_sql(sql).and_then(|mut parser| parser.parse_expr()).map_err(from_parser)
+    text::read_again(sql, Parser::parse_expr)
 }
 
 /// A default, judged: it is computed once.

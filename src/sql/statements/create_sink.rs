@@ -75,7 +75,7 @@ fn of_connector(connector: SinkConnector, options: &Options) -> Result<()> {
         (&["brokers"], &[C::Log], "'kafka'"),
         (&["path"], &[C::File], "'file'"),
         (&["url", "table", "password_file", "password_env"], &[C::Postgres], "'postgres'"),
-        (&["outbox_rows_max"], &[C::Postgres], "'postgres'"),
+        (&["outbox_rows_max"], &[C::Log, C::Postgres], "'kafka', 'log' and 'postgres'"),
     ];
     for (names, connectors, shown) in of {
         if let Some(name) = names.iter().find(|name| options.get(name).is_some() && !connectors.contains(&connector)) {

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::{Span, Token};
 use super::tokens::{self, Overriding};
 use super::write::lock;
 use crate::chain;
+use crate::effort;
 use crate::error::{Detail, Result, code, error, from_parser, syntax, unsupported};
 use crate::text::{self, DIALECT};
 
@@ -26,6 +27,7 @@ impl<'a> Cursor<'a> {
         tokens::order_identity_options(&mut tokens);
         tokens::drop_from_of_trim(&mut tokens);
         let overriding = tokens::take_overriding(&mut tokens);
+        effort::begin(tokens.len());
         Ok(Self { text, overriding, parser: Parser::new(&DIALECT).with_tokens_with_locations(tokens) })
     }
 

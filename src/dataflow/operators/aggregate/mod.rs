@@ -131,7 +131,7 @@ impl Aggregate {
     /// The groups of a delta's rows.
     fn grouped(&self, input: &Delta) -> Result<Interned, FlowError> {
         if self.is_global() {
-            return Ok(Interned { ids: vec![0; input.len()], keys: empty_rows(1) });
+            return Ok(Interned { ids: vec![0; input.len()], keys: empty_rows(1), hashes: vec![zset::key_hash(&[])] });
         }
         let columns = eval_all(&self.group, input.batch())?;
         let fields = &self.schema.fields()[..columns.len()];

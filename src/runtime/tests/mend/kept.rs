@@ -23,14 +23,22 @@ fn what_is_read_of_a_topic_of_which_nothing_is_known_is_in_the_journal() {
         running.stop().unwrap();
         world.open().unwrap()
     };
-    assert_eq!(engine.keepings[&TableId(1)], Some(COMPACTED), "it is asked again");
+    assert_eq!(engine.keepings[&TableId(1)][&0], Some(COMPACTED), "it is asked again");
     engine.checkpoint_now().unwrap();
 }
 
+/// The records that they were of are there too where the source's topic may lose them, with the same offsets, keys and values.
 #[test]
 fn letters_that_were_replayed_are_in_the_journal() {
-    let world = World::new();
-    keep(&world, "t.dlq", Keeping { expires_after_ms: Some(1), ..Keeping::default() });
+    let expires = Keeping { expires_after_ms: Some(1), ..Keeping::default() };
+    for topics in [["t.dlq"].as_slice(), &["t.dlq", "t"]] {
+        let world = World::new();
+        topics.iter().for_each(|topic| keep(&world, topic, expires));
+        replays_letters_from_the_journal(&world);
+    }
+}
+
+fn replays_letters_from_the_journal(world: &World) {
     let running = world.start();
     running.sql(
         "CREATE TABLE t (id INT PRIMARY KEY, n NUMERIC(12,2)) WITH (connector = 'log', topic = 't', format = 'json', \
@@ -86,15 +94,26 @@ fn a_checkpoint_that_is_wanted_while_one_is_made_follows_it() {
     assert_ne!(first, engine.chain.epoch);
 }
 
-/// While there is no checkpoint the sources wait, at most two batches further, and are read on when there is one.
+/// While there is no checkpoint the sources wait, at most two batches further, and are read on when there is one; also if what is
+/// read cannot be written.
 #[test]
 fn a_journal_that_is_full_holds_the_sources_until_there_is_a_checkpoint() {
-    let world = World::new();
-    make_topic(&world.log, "t", 1);
-    keep(&world, "t", COMPACTED);
-    let running = world.start();
-    running.sql(T);
-    running.stop().unwrap();
+    for written in [true, false] {
+        let world = World::new();
+        make_topic(&world.log, "t", 1);
+        keep(&world, "t", COMPACTED);
+        let running = world.start();
+        running.sql(T);
+        running.stop().unwrap();
+        if !written {
+            let _ = std::fs::remove_dir_all(world.data().join("journal"));
+            std::fs::write(world.data().join("journal"), "in the way").unwrap();
+        }
+        is_held_until_there_is_a_checkpoint(&world, written);
+    }
+}
+
+fn is_held_until_there_is_a_checkpoint(world: &World, written: bool) {
     let running = world.start_with(|engine| engine.journal.bytes_max = 50);
     let before = world.faults.hits()["checkpoint-blocks"];
     world.faults.set("checkpoint-blocks", fault::Action::Error, 1);
@@ -108,12 +127,55 @@ fn a_journal_that_is_full_holds_the_sources_until_there_is_a_checkpoint() {
         until("the reader looks at its topic", || status().end == Offset(end));
     }
     assert_eq!(status().position, Offset(3));
-    let text = running.handle.shared().metrics.text(running.handle.shared());
-    let bytes = text.lines().find_map(|line| line.strip_prefix("millstream_journal_bytes "));
-    assert!(bytes.is_some_and(|bytes| bytes.parse::<u64>().unwrap() >= 50), "{bytes:?}");
+    let bytes = |metric: &str| {
+        let text = running.handle.shared().metrics.text(running.handle.shared());
+        text.lines().find_map(|line| line.strip_prefix(metric)?.trim().parse::<u64>().ok()).unwrap()
+    };
+    let of = ["millstream_journal_bytes", "millstream_journal_missed_bytes"];
+    let (there, elsewhere) = if written { (of[0], of[1]) } else { (of[1], of[0]) };
+    assert!(bytes(there) >= 50, "{}", bytes(there));
+    assert_eq!(bytes(elsewhere), 0);
     running.handle.checkpoint().unwrap();
     running.settle("t");
     assert_eq!(running.rows("t").len(), 6);
+    running.handle.checkpoint().unwrap();
+    assert_eq!(bytes("millstream_journal_missed_bytes"), 0);
     let running = world.again(running, Between::Crash);
     assert_eq!(running.rows("t").len(), 6);
+}
+
+/// A start does not begin to count anew: what it could replay from topics alone is as it would be after a power cut on a full disk.
+#[test]
+fn what_a_replay_had_from_topics_alone_counts_until_there_is_a_checkpoint() {
+    for (keeping, journal) in [(Some(COMPACTED), true), (Some(COMPACTED), false), (None, false)] {
+        let world = World::new();
+        make_topic(&world.log, "t", 1);
+        keeping.into_iter().for_each(|keeping| keep(&world, "t", keeping));
+        filled(&world).crash();
+        if !journal {
+            let _ = std::fs::remove_dir_all(world.data().join("journal"));
+        }
+        let mut engine = world.open().unwrap();
+        let (uncovered, missed) = (engine.journal.uncovered(), engine.journal.missed());
+        match (keeping, journal) {
+            (Some(_), true) => assert!(uncovered > 0 && missed == 0, "{uncovered} {missed}"),
+            (Some(_), false) => assert!(uncovered == missed && missed > 100, "{uncovered} {missed}"),
+            _ => assert_eq!((uncovered, missed), (0, 0)),
+        }
+        engine.checkpoint_now().unwrap();
+        assert_eq!((engine.journal.uncovered(), engine.journal.missed()), (0, 0));
+    }
+}
+
+/// Whoever has no checkpoint needs all of it.
+#[test]
+fn a_journal_is_known_where_there_is_no_checkpoint() {
+    let world = World::new();
+    make_topic(&world.log, "t", 1);
+    keep(&world, "t", COMPACTED);
+    filled(&world).crash();
+    std::fs::remove_dir_all(world.data().join("state")).unwrap();
+    let engine = world.open().unwrap();
+    assert!(engine.journal.bytes() > 0);
+    assert_eq!(engine.journal.uncovered(), engine.journal.bytes());
 }

@@ -1,10 +1,13 @@
 //! Topics that are not what was read of them: reconciled where they say all of the table, halted where only the user knows, and
 //! mended by what he says. After each, every table and sink is what the topic says, also after a crash at any moment of it.
 
+mod absent;
+mod begun;
 mod halted;
 mod kept;
 mod policy;
 mod reconciled;
+mod several;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -85,6 +88,12 @@ fn events(world: &World) -> BTreeMap<String, i64> {
         assert!(rows.values().all(|weight| *weight == 1), "{event}");
     }
     rows
+}
+
+/// The event of a new row of t.
+fn created(id: i64) -> (String, Option<String>) {
+    let event = format!(r#"{{"before":null,"after":{{"id":{id},"a":1,"b":1}},"op":"c"}}"#);
+    (format!(r#"{{"id":{id}}}"#), Some(event))
 }
 
 /// t has 1, 2 and 3 after four epochs, at offset 4.

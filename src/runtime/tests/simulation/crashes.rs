@@ -1,6 +1,8 @@
 //! How a process ends in a run, and what it finds when it comes back: its folder and its log as they were, damaged, or of
 //! an earlier moment. It goes on exactly, or it refuses to start; it is never wrong.
 
+use plan::EpochRecord;
+
 use super::dice::Dice;
 use super::disk;
 use super::model::{Checked, ensure};
@@ -87,7 +89,10 @@ impl World {
             Ok(()) => self.settle(),
             Err(error) => {
                 let text = error.to_string();
-                ensure(whole.len() <= 1 && text.contains("no whole checkpoint"), || {
+                // The one before may be of a folder that was put back, and its records are gone since.
+                let older = whole.len().checked_sub(2).map(|at| whole[at]);
+                let useless = older.is_some_and(|epoch| epoch < self.gone_below) && text.contains("they were deleted");
+                ensure(useless || whole.len() <= 1 && text.contains("no whole checkpoint"), || {
                     format!("it does not start: {text}")
                 })?;
                 self.counts.count("no whole checkpoint");
@@ -114,7 +119,10 @@ impl World {
         self.note(format!("  the folder is as it was with checkpoint {epoch}"));
         self.counts.count("older folders");
         let result = match self.open() {
-            Ok(()) => self.settle(),
+            Ok(()) => {
+                self.gone_below = self.first_recorded()?;
+                self.settle()
+            }
             Err(error) => {
                 let text = error.to_string();
                 let gone = text.contains("they were deleted");
@@ -127,6 +135,15 @@ impl World {
         };
         std::fs::remove_dir_all(&before).unwrap();
         result
+    }
+
+    /// The first epoch whose record is still there.
+    fn first_recorded(&self) -> Result<u64, String> {
+        let state = self.log.lock();
+        let part = state.topics.get("p.epochs").and_then(|topic| topic.parts.first());
+        let first = part.and_then(|part| part.records.get(part.find(part.low)));
+        let bytes = first.and_then(|record| record.value.as_ref()).ok_or("there is no epoch record")?;
+        EpochRecord::decode(bytes).map(|record| record.epoch.0).map_err(|error| error.to_string())
     }
 
     /// The end of the log was not synced. If the folder is ahead of it, it does not start; else the model is where the log is.
@@ -166,8 +183,13 @@ impl World {
 
     /// A version comes that understands some SQL otherwise: it comes to the same, or does not start. Then the right one.
     fn return_as_another_version(&mut self, dice: &mut Dice) -> Checked {
-        let misread =
-            *dice.pick(&[("max(", "min("), ("a + b", "a - b"), ("> 1", "> 2"), ("a / b", "b / a"), ("sum(", "max(")]);
+        let misread = *dice.pick(&[
+            ("max (", "min ("),
+            ("a + b", "a - b"),
+            ("> 1", "> 2"),
+            ("a / b", "b / a"),
+            ("sum (", "max ("),
+        ]);
         self.note(format!("  a version comes that takes {} for {}", misread.1, misread.0));
         self.counts.count("other versions");
         self.misread = Some(misread);

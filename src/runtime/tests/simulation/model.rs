@@ -120,13 +120,13 @@ impl Model {
         }
         self.check_outcomes(record, &epoch)?;
         for failure in &record.sinks {
-            self.sinks.get_mut(&failure.sink).ok_or("a sink that is not there has failed")?.dead = true;
+            self.sinks.get_mut(&failure.sink).ok_or("a sink that is not there has failed")?.dead |= failure.for_good;
         }
         for sink in self.sinks.values_mut().filter(|sink| !sink.dead) {
             let (mine, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(|other| *other.at.topic == *sink.topic);
             others = rest;
             let rows = &self.tables.values().find(|table| table.name == sink.table).ok_or("a sink's table")?.rows;
-            sink.follow(&mine, record, filled.as_deref() == Some(&sink.name), rows)?;
+            sink.follow_epoch(&mine, record, filled.as_deref() == Some(&sink.name), rows)?;
         }
         ensure(others.is_empty(), || format!("records that belong to nothing: {others:?}"))
     }
@@ -282,7 +282,7 @@ impl Model {
                 let name = sql.split_whitespace().find(|word| definitions.sinks.contains_key(*word));
                 let name = name.ok_or_else(|| format!("nobody has defined: {sql}"))?;
                 let (table, envelope) = &definitions.sinks[name];
-                self.sinks.insert(*id, SinkModel::new(name, table, *envelope));
+                self.sinks.insert(*id, SinkModel::new(*id, name, table, *envelope));
                 Ok(Some(name.to_string()))
             }
             CatalogChange::Drop { sink: true, name, .. } => {

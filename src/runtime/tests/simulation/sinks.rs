@@ -1,11 +1,11 @@
 //! What a sink's topic must hold: read record by record, it sums up to the table at every epoch, and carries each change
 //! once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use api::Record;
 use bytes::Bytes;
-use plan::EpochRecord;
+use plan::{EpochRecord, SinkId};
 use serde_json::Value;
 
 use super::model::{Checked, ensure};
@@ -35,24 +35,83 @@ impl Envelope {
 /// What its readers know.
 #[derive(Debug, Clone)]
 pub struct SinkModel {
+    id: SinkId,
     pub name: String,
     pub table: String,
     pub topic: String,
     pub envelope: Envelope,
     /// It gets nothing more.
     pub dead: bool,
+    /// The epochs of which its topic lacks records, whether they filled it, and its table after each; `None`: it lacks nothing.
+    behind: Option<VecDeque<(EpochRecord, bool, Rows)>>,
+    /// The first records of these that the topic has, of an epoch of which it has not all.
+    part: Vec<Record>,
     rows: Rows,
     by_key: BTreeMap<Bytes, Row>,
 }
 
 impl SinkModel {
-    pub fn new(name: &str, table: &str, envelope: Envelope) -> Self {
+    pub fn new(id: SinkId, name: &str, table: &str, envelope: Envelope) -> Self {
         let (name, table, topic) = (name.to_string(), table.to_string(), format!("{name}.out"));
-        Self { name, table, topic, envelope, dead: false, rows: Rows::new(), by_key: BTreeMap::new() }
+        Self {
+            id,
+            name,
+            table,
+            topic,
+            envelope,
+            dead: false,
+            behind: None,
+            part: Vec::new(),
+            rows: Rows::new(),
+            by_key: BTreeMap::new(),
+        }
+    }
+
+    /// Whether its topic lacks records that wait for it.
+    pub fn is_behind(&self) -> bool {
+        self.behind.is_some()
+    }
+
+    /// Reads what an epoch's transaction has for it: its own records, or records of epochs before that had waited.
+    pub fn follow_epoch(&mut self, records: &[&Record], epoch: &EpochRecord, fills: bool, table: &Rows) -> Checked {
+        let release = epoch.released.iter().find(|release| release.sink == self.id);
+        let refused = epoch.sinks.iter().any(|failure| failure.sink == self.id);
+        if self.behind.is_none() && !refused && release.is_none() {
+            return self.follow(records, epoch, fills, table);
+        }
+        let of = |error: String| format!("sink {}: {error}", self.name);
+        let said = release.map_or(0, |release| release.records);
+        ensure(said == records.len() as u64, || of(format!("{said} records were released, and not {records:?}")))?;
+        let mut behind = self.behind.take().unwrap_or_default();
+        let changes = |last: &Rows| last != table;
+        if behind.back().map_or(changes(&self.rows), |(_, _, last)| changes(last)) {
+            behind.push_back((epoch.clone(), fills, table.clone()));
+        }
+        self.part.extend(records.iter().copied().cloned());
+        while let Some((of_epoch, fills, rows)) = behind.front()
+            && let Some((read, after)) = self.read_whole(of_epoch, *fills, rows)
+        {
+            let part = self.part.split_off(read);
+            *self = Self { part, ..after };
+            behind.pop_front();
+        }
+        let even = behind.is_empty();
+        ensure(!even || self.part.is_empty(), || format!("sink {}: records of nothing: {:?}", self.name, self.part))?;
+        self.behind = (!even).then_some(behind);
+        Ok(())
+    }
+
+    /// All records of an epoch, if they are there: how many, and what is known after them.
+    fn read_whole(&self, epoch: &EpochRecord, fills: bool, rows: &Rows) -> Option<(usize, Self)> {
+        (1..=self.part.len()).find_map(|count| {
+            let mut after = self.clone();
+            let records: Vec<&Record> = self.part[..count].iter().collect();
+            after.follow(&records, epoch, fills, rows).ok().map(|()| (count, after))
+        })
     }
 
     /// Reads the records of one epoch.
-    pub fn follow(&mut self, records: &[&Record], epoch: &EpochRecord, fills: bool, table: &Rows) -> Checked {
+    fn follow(&mut self, records: &[&Record], epoch: &EpochRecord, fills: bool, table: &Rows) -> Checked {
         if self.envelope == Envelope::Detached {
             return ensure(records.is_empty(), || format!("records for detached sink {}", self.name));
         }
@@ -145,6 +204,6 @@ impl SinkModel {
         // Nothing goes and comes in one epoch.
         let both: Vec<_> = went.intersection(&came).collect();
         ensure(both.is_empty() || !keys.is_empty(), || format!("rows that go and come: {both:?}"))?;
-        ensure(tombstones.iter().all(Option::is_none), || "a delete without a tombstone".to_string())
+        ensure(tombstones.is_empty(), || "a delete without a tombstone".to_string())
     }
 }

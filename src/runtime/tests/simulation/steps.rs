@@ -48,7 +48,7 @@ pub fn finish(world: &mut World, seed: u64) -> Checked {
     world.calm_down();
     for _ in 0..400 {
         let names: Vec<String> = world.producers.keys().cloned().collect();
-        if names.iter().all(|name| world.is_read(name)) && world.database_is_done() {
+        if names.iter().all(|name| world.is_read(name)) && world.database_is_done() && world.sinks_are_even() {
             break;
         }
         for (at, _) in world.stage.works() {
@@ -60,6 +60,7 @@ pub fn finish(world: &mut World, seed: u64) -> Checked {
     let unread: Vec<&String> = world.producers.keys().filter(|name| !world.is_read(name)).collect();
     ensure(unread.is_empty(), || format!("{unread:?} are not read to their ends"))?;
     ensure(world.database_is_done(), || format!("the database lacks changes: {:?}", world.database.state()))?;
+    ensure(world.sinks_are_even(), || "a sink lacks records that wait for it".to_string())?;
     match Dice::of(seed, 1).chance(50) {
         true => world.stop()?,
         false => world.die(),
@@ -158,7 +159,7 @@ impl World {
                 "the next transaction of the database fails"
             }
             _ => {
-                const POINTS: [&str; 13] = [
+                const POINTS: [&str; 14] = [
                     "epoch-process",
                     "epoch-staged",
                     "commit-after",
@@ -172,8 +173,12 @@ impl World {
                     "catalog-after",
                     "epochs-trim",
                     "refresh",
+                    "backlog-fill",
                 ];
-                let point = *dice.pick(&POINTS);
+                let point = match self.sinks_are_even() {
+                    true => *dice.pick(&POINTS),
+                    false => "backlog-release",
+                };
                 self.faults.set(point, fault::Action::Error, 1);
                 self.note(format!("{point} is to fail"));
                 self.counts.count("failpoints set");

@@ -47,6 +47,8 @@ pub struct World {
     pub producers: BTreeMap<String, Producer>,
     /// The checkpoints that were whole when the process died.
     pub whole: Vec<u64>,
+    /// The epochs whose records were deleted before an older folder was put back: those below this.
+    pub gone_below: u64,
     /// Copies of the data folder that were made on the way, with the epoch of their newest checkpoint.
     pub copies: Vec<(u64, PathBuf)>,
     /// How many were made.
@@ -59,6 +61,7 @@ pub struct World {
     pub database: Database,
     /// The log has lost what the database had.
     pub database_is_ahead: bool,
+    epoch_rows_max: usize,
     planner: Arc<SqlPlanner>,
     clock: Arc<AtomicI64>,
     compared: Option<u64>,
@@ -123,6 +126,7 @@ impl World {
             definitions: Definitions::default(),
             producers: BTreeMap::new(),
             whole: Vec::new(),
+            gone_below: 0,
             copies: Vec::new(),
             copied: 0,
             trace: Vec::new(),
@@ -130,6 +134,7 @@ impl World {
             misread: None,
             database: Database::default(),
             database_is_ahead: false,
+            epoch_rows_max: if dice.chance(50) { 30 } else { 3 },
             planner: Arc::new(SqlPlanner::new()),
             clock: Arc::new(AtomicI64::new(1_700_000_000_000)),
             compared: None,
@@ -162,7 +167,7 @@ impl World {
         let config = EngineConfig {
             pipeline: "p".to_string(),
             epoch_interval: Duration::from_millis(10),
-            epoch_rows_max: 30,
+            epoch_rows_max: self.epoch_rows_max,
             checkpoint_interval: Duration::from_millis(400),
             checkpoints_kept: 2,
             brokers: None,
@@ -228,6 +233,9 @@ impl World {
             self.model.follow(&transaction, &self.log, &self.definitions)?;
             self.history.push(self.model.clone());
             self.counts.count("epochs");
+            if self.model.last.as_ref().is_some_and(|record| !record.released.is_empty()) {
+                self.counts.count("epochs that wrote what had waited");
+            }
         }
         let epoch = self.model.epoch();
         if self.engine.is_some() && self.compared != Some(epoch) {
@@ -267,8 +275,15 @@ impl World {
                 continue;
             }
             let found = engine.sinks.values().find(|found| found.def.name == sink.name);
-            let error = found.map(|found| found.error.is_some());
-            ensure(error == Some(sink.dead), || format!("sink {} is in error: {error:?}", sink.name))?;
+            let found = found.ok_or_else(|| format!("there is no sink {}", sink.name))?;
+            ensure(found.is_out() == sink.dead, || format!("sink {} is in error: {:?}", sink.name, found.error))?;
+            ensure(sink.dead || sink.is_behind() || found.error.is_none(), || {
+                format!("sink {} lacks nothing, and is in error: {:?}", sink.name, found.error)
+            })?;
+            let waits = found.backlog().is_some_and(|backlog| backlog.waits());
+            ensure(waits == (sink.is_behind() && !sink.dead), || {
+                format!("sink {} is behind: {}, and records wait: {waits}", sink.name, sink.is_behind())
+            })?;
         }
         Ok(())
     }
@@ -289,6 +304,11 @@ impl World {
         ensure(rows == table.rows, || {
             format!("the database is at epoch {} and holds {rows:?}, and not {:?}", progress.epoch, table.rows)
         })
+    }
+
+    /// Whether no topic of a sink lacks records that wait for it.
+    pub fn sinks_are_even(&self) -> bool {
+        self.model.sinks.values().all(|sink| sink.dead || !sink.is_behind())
     }
 
     /// Whether the database has all there is.

@@ -197,15 +197,20 @@ fn the_end_ends_what_runs() {
     assert_eq!(fake.running.load(Ordering::SeqCst), 0, "its thread has let go");
 }
 
-#[test]
-fn a_portal_that_is_closed_lets_go() {
-    let world = World::serving(PgLimits::default());
-    let mut client = world.client();
+/// A portal with rows without end, of which five were read.
+fn open_portal(client: &mut Client) {
     client.parse("rows 1000000000");
     client.bind();
     client.execute(5);
     client.flush();
     assert_eq!(client.until('s'), "12DDDDDs");
+}
+
+#[test]
+fn a_portal_that_is_closed_lets_go() {
+    let world = World::serving(PgLimits::default());
+    let mut client = world.client();
+    open_portal(&mut client);
     assert_eq!(world.fake.running.load(Ordering::SeqCst), 1);
     client.sync();
     assert_eq!(client.kinds(), "Z");
@@ -218,11 +223,7 @@ fn a_portal_that_is_closed_lets_go() {
 fn a_portal_that_waits_for_its_client_has_no_place() {
     let world = World::serving(PgLimits { queries_max: 1, ..PgLimits::default() });
     let mut client = world.client();
-    client.parse("rows 1000000000");
-    client.bind();
-    client.execute(5);
-    client.flush();
-    assert_eq!(client.until('s'), "12DDDDDs");
+    open_portal(&mut client);
     let mut other = world.client();
     other.query("rows 1");
     assert_eq!(other.kinds(), "TDCZ");
@@ -243,11 +244,7 @@ fn those_that_wait_without_a_place_are_not_without_number() {
     for round in [0, 1] {
         // The second time there is no room among those that wait: the portal keeps its place.
         let _taken = (round == 1).then(|| world.door.waiting.clone().try_acquire_many_owned(all as u32).unwrap());
-        client.parse("rows 1000000000");
-        client.bind();
-        client.execute(5);
-        client.flush();
-        assert_eq!(client.until('s'), "12DDDDDs");
+        open_portal(&mut client);
         assert_eq!(world.door.running.available_permits(), 2 - round);
         client.execute(5);
         client.flush();

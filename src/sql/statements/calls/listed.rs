@@ -240,10 +240,12 @@ impl dataflow::Write for Calls {
         let changes = RowChanges {
             table,
             evaluated_on: Arc::new(def.clone()),
+            seen: view.epoch,
             gone: nothing.clone(),
             come: nothing,
             arbiters: Vec::new(),
             sequences: numbers.marks(),
+            restarts: false,
         };
         Ok(Written { changes, tag: format!("SELECT {count}"), returning })
     }

@@ -206,10 +206,12 @@ impl dataflow::Write for Locking {
         let changes = RowChanges {
             table: self.target.def.id,
             evaluated_on: Arc::clone(&self.target.def),
+            seen: view.epoch,
             gone,
             come,
             arbiters: Vec::new(),
             sequences: Vec::new(),
+            restarts: false,
         };
         Ok(Written { changes, tag, returning })
     }

@@ -220,7 +220,8 @@ impl Write {
             sequences.retain(|mark| mark.set.is_some());
         }
         let evaluated_on = Arc::clone(&self.target.def);
-        let changes = RowChanges { table: evaluated_on.id, evaluated_on, gone, come, arbiters, sequences };
+        let (table, seen, restarts) = (evaluated_on.id, view.epoch, run.numbers.restarted());
+        let changes = RowChanges { table, evaluated_on, seen, gone, come, arbiters, sequences, restarts };
         Ok(Written { changes, tag: self.change.tag(count), returning })
     }
 }

@@ -1,6 +1,6 @@
 //! What one run of a statement takes from sequences: its marks, for the epoch's record.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use dataflow::{SequenceSession, Sequences};
@@ -13,11 +13,12 @@ pub(crate) struct Numbers<'a> {
     sequences: &'a Sequences,
     session: &'a SequenceSession,
     marks: RefCell<BTreeMap<SequenceId, SequenceMark>>,
+    restarted: Cell<bool>,
 }
 
 impl<'a> Numbers<'a> {
     pub(crate) fn new(sequences: &'a Sequences, session: &'a SequenceSession) -> Self {
-        Self { sequences, session, marks: RefCell::default() }
+        Self { sequences, session, marks: RefCell::default(), restarted: Cell::default() }
     }
 
     /// Takes so many values of a sequence of a table.
@@ -54,6 +55,7 @@ impl<'a> Numbers<'a> {
     pub(crate) fn restart(&self, table: &TableDef, of: &Sequence) {
         let id = SequenceId { table: table.id, slot: of.slot };
         self.marks.borrow_mut().insert(id, SequenceMark { sequence: id, last: of.start, set: Some(false) });
+        self.restarted.set(true);
     }
 
     /// The value that the session was given last.
@@ -67,6 +69,11 @@ impl<'a> Numbers<'a> {
     pub(crate) fn last(&self) -> Result<i64> {
         let undefined = || error("55000", "lastval is not yet defined in this session");
         self.session.last().map(|(_, value)| value).ok_or_else(undefined)
+    }
+
+    /// Whether any began anew.
+    pub(crate) fn restarted(&self) -> bool {
+        self.restarted.get()
     }
 
     /// What the record of the epoch has to say.

@@ -12,7 +12,7 @@ use zset::{Column, ColumnType, Delta, RowType};
 
 use super::super::assign::assign;
 use super::Run;
-use crate::error::{Result, code, error, from_datafusion, from_parser, from_row};
+use crate::error::{Result, code, error, from_datafusion, from_row};
 use crate::expr::Typed;
 use crate::expr::eval::{Compiled, compile};
 use crate::expr::parameter::Parameters;
@@ -116,10 +116,7 @@ pub(super) fn typed_by(ast: &Ast, column: &Column) -> Result<Ast> {
         ColumnType::Varchar(_) => ColumnType::Text,
         ty => ty,
     };
-    let data_type = Parser::new(&text::DIALECT)
-        .try_with_sql(&ty.to_string())
-        .and_then(|mut parser| parser.parse_data_type())
-        .map_err(from_parser)?;
+    let data_type = text::read_again(&ty.to_string(), Parser::parse_data_type)?;
     Ok(Ast::Cast {
         kind: ast::CastKind::DoubleColon,
         expr: Box::new(bare.clone()),
@@ -131,8 +128,7 @@ pub(super) fn typed_by(ast: &Ast, column: &Column) -> Result<Ast> {
 
 /// A SELECT of these items, from these tables, of the rows that fit a condition.
 pub(super) fn select(items: Vec<SelectItem>, from: Vec<ast::TableWithJoins>, condition: Option<Ast>) -> Result<Query> {
-    let parsed = Parser::new(&text::DIALECT).try_with_sql("SELECT 1").and_then(|mut parser| parser.parse_query());
-    let mut query = *parsed.map_err(from_parser)?;
+    let mut query = *text::read_again("SELECT 1", Parser::parse_query)?;
     let SetExpr::Select(select) = query.body.as_mut() else {
         return Err(error(code::INTERNAL, "SELECT 1 is no SELECT"));
     };

@@ -8,7 +8,8 @@ use std::time::Instant;
 use arrow::array::{AsArray, Int64Array};
 use arrow::datatypes::Int64Type;
 use dataflow::{
-    Action, Contents, Limits, Planner, Queries, StatementError, TableFlow, TableRows, View, Work, contents_id,
+    Action, Contents, LastChange, Limits, Planner, Queries, StatementError, TableFlow, TableRows, View, Work,
+    contents_id,
 };
 use plan::{Catalog, TableDef, TableKind};
 use sql::SqlPlanner;
@@ -79,6 +80,7 @@ impl Streams {
             snapshot: contents.snapshot(),
             rows: contents.rows(),
             uniques: contents.uniques(),
+            last: LastChange::default(),
             trouble: None,
         };
         self.tables.insert(def.id, rows);

@@ -7,7 +7,8 @@ use std::sync::atomic::AtomicBool;
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::compute::concat_batches;
 use dataflow::{
-    Action, Contents, Limits, Planner, Queries, ResultType, StatementError, TableRows, View, Work, contents_id,
+    Action, Contents, LastChange, Limits, Planner, Queries, ResultType, StatementError, TableRows, View, Work,
+    contents_id,
 };
 use plan::{Catalog, TableDef};
 use postgres::{Client, NoTls, SimpleQueryMessage};
@@ -112,6 +113,7 @@ fn rows_of(contents: &Contents) -> TableRows {
         snapshot: contents.snapshot(),
         rows: contents.rows(),
         uniques: contents.uniques(),
+        last: LastChange::default(),
         trouble: None,
     }
 }

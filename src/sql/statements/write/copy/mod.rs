@@ -5,6 +5,7 @@
 //! ```
 //! What is wrong is told as soon as it is read, with its line. Nothing is written before the end: a COPY is one statement.
 
+mod copied;
 mod fields;
 mod lines;
 mod options;

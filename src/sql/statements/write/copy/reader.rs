@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringBuilder};
 use arrow::compute::{concat_batches, filter_record_batch};
-use dataflow::{About, CopyReader, Eval, Header, Limits, RowChanges, StatementError, View, Write, Written};
+use dataflow::{About, CopyReader, Eval, Header, Limits, StatementError, View, Write};
 use datafusion::common::{Column as DfColumn, DFSchema};
 use datafusion::logical_expr::Expr;
-use plan::{SequenceId, SequenceMark, TableId};
+use plan::{SequenceId, SequenceMark};
 use zset::{Column, ColumnType, RowType};
 
 use super::super::super::clock::Moment;
 use super::super::Run;
 use super::super::numbers::Numbers;
-use super::super::target::Target;
 use super::CopyFrom;
+use super::copied::Copied;
 use super::fields::Fields;
 use super::lines::Lines;
 use crate::error::{Detail, Result, error, from_datafusion, from_row};
@@ -351,42 +351,6 @@ impl CopyReader for Reader {
         let target = self.copy.target.clone();
         let rows = concat_batches(&target.def.columns.schema(), &self.done).map_err(|e| from_datafusion(e.into()))?;
         let sequences = self.marks.into_values().collect();
-        Ok(Arc::new(Copied { target, rows, sequences }))
-    }
-}
-
-/// The rows of a COPY, to be written.
-#[derive(Debug)]
-struct Copied {
-    target: Target,
-    rows: RecordBatch,
-    sequences: Vec<SequenceMark>,
-}
-
-impl Write for Copied {
-    fn table(&self) -> TableId {
-        self.target.def.id
-    }
-
-    fn reads_its_table(&self) -> bool {
-        false
-    }
-
-    fn evaluate(&self, _: &[Option<String>], view: &Arc<View>, _: &Limits) -> Result<Written, StatementError> {
-        let def = &self.target.def;
-        let now = view.catalog.table(def.id).filter(|now| now.has_rows_of(def));
-        if now.is_none() {
-            return Err(error("40001", format!("table \"{}\" was altered while rows were copied into it", def.name))
-                .with_hint("copy them again"));
-        }
-        let changes = RowChanges {
-            table: def.id,
-            evaluated_on: Arc::clone(def),
-            gone: self.target.nothing(),
-            come: self.rows.clone(),
-            arbiters: Vec::new(),
-            sequences: self.sequences.clone(),
-        };
-        Ok(Written { changes, tag: format!("COPY {}", self.rows.num_rows()), returning: Vec::new() })
+        Ok(Arc::new(Copied { target, rows, sequences, seen: self.view.epoch }))
     }
 }

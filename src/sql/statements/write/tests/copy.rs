@@ -1,9 +1,13 @@
 //! COPY FROM: what PostgreSQL makes of the same bytes, with the line and column where it refuses them.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::sync::Arc;
+
+use dataflow::{LastChange, RowChanges, View, Work};
 
 use super::against_postgres::{connect, drop_schema};
-use super::world::World;
+use super::world::{World, limits};
 
 const TABLES: &[&str] = &[
     "CREATE TABLE t (a int PRIMARY KEY, b text, c numeric(6,2) DEFAULT 1.5 CHECK (c < 900), d varchar(5), e boolean)",
@@ -261,11 +265,35 @@ fn copy_is_bounded() {
     let mut world = World::of(TABLES);
     let rows = |n: usize| (0..n).map(|at| format!("{at}\tsome text\t1\td\tt\n")).collect::<String>();
     for bytes in [rows(30_000), "x".repeat(300_000)] {
-        let bound = dataflow::Limits { memory_bytes: 200_000, ..super::world::limits() };
+        let bound = dataflow::Limits { memory_bytes: 200_000, ..limits() };
         let e = world.copy_within("COPY t FROM STDIN", bytes.as_bytes().chunks(1000), &bound).unwrap_err();
         assert_eq!(e.sqlstate, "53200");
         assert!(e.hint.unwrap_or_default().contains("split"));
     }
     assert_eq!(world.copy_in("COPY t FROM STDIN", rows(3000).as_bytes().chunks(1000)).unwrap(), 3000);
     assert_eq!(world.rows("t").len(), 3000);
+}
+
+/// Its numbers are given again after a restart, and nobody can take others for rows that are read.
+#[test]
+fn rows_are_not_copied_behind_a_restart_of_their_numbers() {
+    let world = World::of(&["CREATE TABLE n (id serial, x int)"]);
+    let view = world.view();
+    let Work::CopyIn(copy) = world.prepare("COPY n (x) FROM STDIN").unwrap().work else { panic!() };
+    let Work::Write(truncate) = world.prepare("TRUNCATE n RESTART IDENTITY").unwrap().work else { panic!() };
+    let mut reader = copy.reader(&view, &limits()).unwrap();
+    reader.push(b"1\n2\n").unwrap();
+    let write = reader.finish().unwrap();
+    let restart = truncate.evaluate(&[], &view, &limits()).unwrap().changes;
+    let on = |last: LastChange| {
+        let mut tables = BTreeMap::clone(&view.tables);
+        tables.values_mut().for_each(|table| table.last = last);
+        write.evaluate(&[], &Arc::new(View { tables: Arc::new(tables), ..View::clone(&view) }), &limits())
+    };
+    let next = view.epoch.next();
+    let others = RowChanges { restarts: false, ..restart.clone() };
+    let written = on(LastChange::default().with(&others, next)).unwrap().changes;
+    assert_eq!((written.seen, written.restarts, written.sequences.len()), (view.epoch, false, 1));
+    let refused = on(LastChange::default().with(&restart, next)).unwrap_err();
+    assert!(refused.sqlstate == "40001" && refused.message.contains("restarted"), "{refused:?}");
 }

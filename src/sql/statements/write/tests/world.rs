@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use dataflow::{
-    About, Action, Contents, Limits, Planner, Prepared, Queries, ResultType, SequenceSession, Sequences,
+    About, Action, Contents, LastChange, Limits, Planner, Prepared, Queries, ResultType, SequenceSession, Sequences,
     StatementError, TableRows, View, Work, Written, contents_id,
 };
 use plan::{Catalog, TableId};
@@ -99,6 +99,7 @@ impl World {
             reader: contents.reader(),
             snapshot: contents.snapshot(),
             rows: contents.rows(),
+            last: LastChange::default(),
             trouble: None,
             uniques: contents.uniques(),
         };
