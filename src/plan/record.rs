@@ -126,6 +126,9 @@ pub struct SinkFailure {
     /// It gets nothing more; else what it lacks waits in its backlog.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub for_good: bool,
+    /// How many records the partitions of its topic ever had, if that could be seen: another topic has fewer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<i64>,
 }
 
 /// The first records of a sink's backlog, which an epoch wrote. In the epoch that makes a sink, the present rows of its table are
@@ -137,7 +140,7 @@ pub struct Release {
     pub sink: SinkId,
     /// How many records.
     pub records: u64,
-    /// The xxh3_128, in hex, of them.
+    /// The xxh3_128, in hex, of their times, places and keys.
     pub hash: String,
 }
 

@@ -31,7 +31,7 @@ fn record() -> EpochRecord {
         catalog: None,
         sequences: Vec::new(),
         mended: None,
-        sinks: vec![SinkFailure { sink: SinkId(4), reason: "too large".into(), for_good: false }],
+        sinks: vec![SinkFailure { sink: SinkId(4), reason: "too large".into(), for_good: false, written: None }],
         released: Vec::new(),
         halts: Vec::new(),
     }

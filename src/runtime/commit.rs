@@ -15,7 +15,7 @@ use crate::engine::Chain;
 use crate::engine::Position;
 use crate::sink::Way;
 use crate::stage::Staged;
-use crate::{Engine, EngineError, backlog, dead_letter, group};
+use crate::{Engine, EngineError, dead_letter, group};
 
 /// The first pause after an aborted transaction; each further one is twice as long, up to the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
@@ -174,7 +174,7 @@ impl Engine {
 
     /// Takes what was refused of a sink, with all of its records, out of the epoch: it waits.
     fn detach(&self, staged: &mut Staged, refused: Refused) -> Result<SinkFailure, EngineError> {
-        let Some(failure) = backlog::failure(staged, &refused) else {
+        let Some(failure) = self.failure(staged, &refused) else {
             return Err(EngineError::Log(format!(
                 "cannot write to topic \"{}\": {}; the epoch cannot be committed without it",
                 refused.topic, refused.reason

@@ -329,7 +329,7 @@ impl Engine {
 
     /// A sink gets nothing more, and what waits for it is dropped.
     pub(crate) fn break_sink(&mut self, id: SinkId, reason: String) {
-        self.fail_sink(&plan::SinkFailure { sink: id, reason, for_good: true });
+        self.fail_sink(&plan::SinkFailure { sink: id, reason, for_good: true, written: None });
         if let Some(Sink { def, way: Way::Outbox(outbox), .. }) = self.sinks.get_mut(&id) {
             outbox.close();
             self.shared.metrics.forget_outbox(&def.name);

@@ -34,7 +34,7 @@ fn first(text: &str) -> (Part, usize) {
     let run = |goes_on: fn(char) -> bool| text.find(|c| !goes_on(c)).unwrap_or(text.len());
     let found = match begin {
         c if c.is_whitespace() => Some((Part::Space, run(char::is_whitespace))),
-        '-' if text.starts_with("--") => Some((Part::Space, text.find('\n').unwrap_or(text.len()))),
+        '-' if text.starts_with("--") => Some((Part::Space, text.find(['\n', '\r']).unwrap_or(text.len()))),
         '/' if text.starts_with("/*") => comment(text).map(|length| (Part::Space, length)),
         '\'' => quoted(text, '\'').map(|(text, length)| (Part::Text(text), length)),
         '"' => quoted(text, '"').map(|(name, length)| (Part::Name(name), length)),

@@ -131,6 +131,7 @@ mod tests {
             (r"password = E'a\'b''c\\\x41\n\u00fc\101'", "a'b'c\\A\n\u{fc}A"),
             ("url = E'postgres://u:a\\'b@h'", "a'b"),
             ("-- it's\n password /* 'x /* ' */ */ = 'geheim'", "geheim"),
+            ("-- it's\rpassword = 'geheim'", "geheim"),
             ("x = 1, y = true, z = $$($$, password = 'geheim'", "geheim"),
         ] {
             let statement =

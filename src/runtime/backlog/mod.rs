@@ -22,7 +22,6 @@ use state::{Arrangement, ArrangementId, Law, Snapshot, StateError};
 use zset::{Epoch, RowBytes};
 
 pub(crate) use entry::{Entry, decode, encode};
-pub(crate) use turn::failure;
 
 /// The node number under which a sink's backlog is kept.
 const BACKLOG_NODE: u32 = u32::MAX - 3;
@@ -30,11 +29,14 @@ const BACKLOG_NODE: u32 = u32::MAX - 3;
 /// Records that may wait for a topic that refuses them, unless the sink's option says otherwise.
 const RECORDS_MAX: u64 = 10_000_000;
 
+/// So many times fewer records are tried after a refusal.
+const NARROWER: u64 = 16;
+
 /// Records looked up at once.
 const CHUNK: u64 = 4096;
 
 /// A topic that is not there so often is gone.
-const MISSED_MAX: u32 = 2;
+const MISSED_MAX: u32 = 4;
 
 /// The first pause after a refusal; each further one is twice as long, up to the longest.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
@@ -58,6 +60,10 @@ pub(crate) struct Backlog {
     /// How often the topic was not there when it was to be tried again.
     missed: u32,
     retry: Option<Retry>,
+    /// So many records are tried at once: less after a refusal, which is of one of them, more after a success.
+    width: u64,
+    /// The number of the next record when the topic first refused one.
+    refused_at: Option<u64>,
 }
 
 /// When it is tried again.
@@ -105,6 +111,8 @@ impl Backlog {
             written: 0,
             missed: 0,
             retry: None,
+            width: u64::MAX,
+            refused_at: None,
         }
     }
 
@@ -149,9 +157,9 @@ impl Backlog {
         self.closed
     }
 
-    /// Whether more wait than may for a topic that refuses them.
+    /// Whether more came than may wait for a topic that refuses them. What waited before it refused any does not count.
     fn is_too_long(&self) -> bool {
-        self.pending() > self.records_max
+        self.refused_at.is_some_and(|number| self.tail - number.max(self.head) > self.records_max)
     }
 
     /// The epoch up to which the topic has everything; `None`: it has not all of the first.
@@ -177,7 +185,7 @@ impl Backlog {
     /// The first records: as many as begin within `bytes_max` bytes.
     fn front(&self, records_max: u64, bytes_max: usize) -> Result<RowBytes, StateError> {
         let mut front = RowBytes::default();
-        let end = self.tail.min(self.head + records_max);
+        let end = self.tail.min(self.head.saturating_add(records_max));
         let mut next = self.head;
         while next < end && front.data_len() < bytes_max {
             let chunk = next..end.min(next + CHUNK);
@@ -220,14 +228,28 @@ impl Backlog {
 
     fn empty(&mut self) {
         self.arrangement = Arrangement::new(id(self.sink), Law::Replace);
-        (self.head, self.tail, self.retry, self.written, self.missed) = (0, 0, None, 0, 0);
+        (self.head, self.tail, self.written) = (0, 0, 0);
+        self.taken();
+        self.width = u64::MAX;
+    }
+
+    /// The topic takes records.
+    fn taken(&mut self) {
+        (self.retry, self.missed, self.refused_at) = (None, 0, None);
+        self.width = self.width.saturating_mul(2);
     }
 
     /// The topic refused a record, and had `written` records then.
     fn refused(&mut self, now: Instant, written: i64) {
         let pause = self.retry.as_ref().map_or(PAUSE_FIRST, |retry| (retry.pause * 2).min(PAUSE_LONGEST));
         self.retry = Some(Retry { at: now + pause, pause });
+        self.refused_at.get_or_insert(self.tail);
         self.written = self.written.max(written);
+    }
+
+    /// Of so many records one was refused.
+    fn narrow(&mut self, tried: u64) {
+        self.width = (tried / NARROWER).max(1);
     }
 
     fn is_due(&self, now: Instant) -> bool {
@@ -295,11 +317,29 @@ mod tests {
     #[test]
     fn one_that_is_closed_takes_nothing() {
         let mut backlog = backlog(4);
+        assert!(!backlog.is_too_long(), "nothing was refused");
+        backlog.refused(Instant::now(), 0);
+        backlog.gather(&entries(0..4), None);
+        assert!(!backlog.is_too_long(), "four have come since");
+        backlog.gather(&entries(0..1), None);
         assert!(backlog.is_too_long());
         backlog.close();
         backlog.gather(&entries(0..1), None);
         assert!(!backlog.waits() && !backlog.is_too_long() && backlog.state().is_none());
         assert_eq!(backlog.frontier(Epoch(9)), Some(Epoch(7)), "it has no more than it had");
+    }
+
+    #[test]
+    fn fewer_are_tried_after_a_refusal() {
+        let mut backlog = backlog(9999);
+        backlog.narrow(64);
+        assert_eq!(backlog.width, 4);
+        backlog.taken();
+        assert_eq!(backlog.width, 8);
+        backlog.narrow(8);
+        assert_eq!(backlog.width, 1, "one at least");
+        backlog.drop_front(5);
+        assert_eq!(backlog.width, u64::MAX, "nothing waits");
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Engine {
         for (id, sink) in sinks {
             let Some(backlog) = sink.backlog() else { continue };
             let records_max = (self.config.epoch_rows_max / share).max(1) as u64;
-            let front = backlog.front(records_max, EPOCH_BYTES_MAX / share)?;
+            let front = backlog.front(records_max.min(backlog.width), EPOCH_BYTES_MAX / share)?;
             staged.released.push(Release { sink: *id, records: front.len() as u64, hash: entry::hash(front.iter()) });
             let records: Option<Vec<OutRecord>> = front.iter().map(|bytes| sink.kept_record(bytes)).collect();
             let records = records.ok_or_else(|| damaged(sink))?;
@@ -69,7 +69,11 @@ impl Engine {
         }
         self.parts.faults.reach("backlog-release")?;
         let Err((staged, refused)) = self.commit_or_name(staged, None)? else { return Ok(()) };
-        let Some(failure) = failure(&staged, &refused) else { return Err(refused.of_statement()) };
+        let Some(failure) = self.failure(&staged, &refused) else { return Err(refused.of_statement()) };
+        let tried = staged.released.iter().find(|release| release.sink == failure.sink).map(|release| release.records);
+        if let Some(Sink { way: Way::Topic(backlog), .. }) = self.sinks.get_mut(&failure.sink) {
+            backlog.narrow(tried.unwrap_or_default());
+        }
         self.fail_sink(&failure);
         self.publish_status();
         Ok(())
@@ -79,14 +83,17 @@ impl Engine {
     fn try_again(&mut self, id: SinkId) -> Result<(), EngineError> {
         let Some(sink) = self.sinks.get(&id) else { return Ok(()) };
         let topic = sink.def.topic.clone();
-        let (info, ends) = match (self.parts.log.topic(&topic), self.written(sink)) {
-            (Ok(info), ends) => (info, ends),
-            (Err(error), _) => return self.postpone(id, &error.to_string()),
+        let info = match self.parts.log.topic(&topic) {
+            Ok(Some(info)) => info,
+            Ok(None) => return self.missed(id),
+            Err(error) => return self.postpone(id, &error.to_string()),
         };
-        let Some(info) = info else { return self.missed(id) };
-        if let (Some(backlog), Some(ends)) = (sink.backlog(), ends)
-            && ends < backlog.written
-        {
+        let fewer = info.partitions < sink.partitions;
+        let ends = if fewer { None } else { self.written(sink) };
+        if !fewer && ends.is_none() {
+            return self.postpone(id, "its ends cannot be seen");
+        }
+        if fewer || sink.backlog().is_some_and(|backlog| ends < Some(backlog.written)) {
             let reason = format!("topic \"{topic}\" is not the one that was written to: it was deleted and made anew");
             return self.give_up(id, reason);
         }
@@ -127,23 +134,29 @@ impl Engine {
         self.give_up(id, reason)
     }
 
+    /// What a refused record says of its sink; `None`: it is no sink's.
+    pub(crate) fn failure(&self, staged: &Staged, refused: &Refused) -> Option<SinkFailure> {
+        let sink = staged.sink_of(refused.index - staged.first_records())?;
+        let reason = format!("topic \"{}\" refused a record: {}", refused.topic, refused.reason);
+        let written = self.sinks.get(&sink).and_then(|sink| self.written(sink));
+        Some(SinkFailure { sink, reason, for_good: false, written })
+    }
+
     /// A sink gets nothing more: an epoch says so.
     fn give_up(&mut self, id: SinkId, reason: String) -> Result<(), EngineError> {
         let mut staged = Staged::at(self.now());
-        staged.given_up.push(SinkFailure { sink: id, reason, for_good: true });
+        staged.given_up.push(SinkFailure { sink: id, reason, for_good: true, written: None });
         self.commit(staged, None)
     }
 
     /// What a failure does to a backlog: it waits, or is closed.
     pub(crate) fn refuse_backlog(&mut self, failure: &SinkFailure) {
         let now = self.instant();
-        let Some(sink) = self.sinks.get(&failure.sink) else { return };
-        // What was written since the start is there, if the end cannot be seen.
-        let written = if failure.for_good { 0 } else { self.written(sink).unwrap_or(sink.sent as i64) };
-        let Some(Sink { way: Way::Topic(backlog), .. }) = self.sinks.get_mut(&failure.sink) else { return };
+        let Some(Sink { way: Way::Topic(backlog), sent, .. }) = self.sinks.get_mut(&failure.sink) else { return };
         match failure.for_good {
             true => backlog.close(),
-            false => backlog.refused(now, written),
+            // What was written since the start is there, if the end could not be seen.
+            false => backlog.refused(now, failure.written.unwrap_or(*sent as i64)),
         }
     }
 
@@ -166,8 +179,8 @@ impl Engine {
             let front = backlog.front(release.records, usize::MAX)?;
             same(release, front.len() as u64, &entry::hash(front.iter()), &def.name)?;
         }
+        backlog.taken();
         backlog.drop_front(release.records);
-        backlog.retry = None;
         if let Some(error) = error.take() {
             tracing::info!(sink = %def.name, "topic \"{}\" takes records of sink {} again, after: {error}", def.topic, def.name);
         }
@@ -233,13 +246,6 @@ fn same(release: &Release, records: u64, hash: &str, sink: &str) -> Result<(), E
          report this",
         release.records, release.hash
     )))
-}
-
-/// What a refused record says of its sink; `None`: it is no sink's.
-pub(crate) fn failure(staged: &Staged, refused: &Refused) -> Option<SinkFailure> {
-    let sink = staged.sink_of(refused.index - staged.first_records())?;
-    let reason = format!("topic \"{}\" refused a record: {}", refused.topic, refused.reason);
-    Some(SinkFailure { sink, reason, for_good: false })
 }
 
 fn damaged(sink: &Sink) -> EngineError {

@@ -244,7 +244,9 @@ impl Engine {
             && let Some(table) = self.tables.get_mut(&mended.table)
         {
             // A topic that is reconciled makes no letter again.
-            let anew = mended.positions.iter().all(|position| position.next == position.start);
+            // Of a topic that is not there nothing is read anew.
+            let mut there = mended.positions.iter().filter(|position| !position.absent);
+            let anew = there.all(|position| position.next == position.start);
             table.letters.mended(record.epoch, mended.way == Mending::Restarted && anew);
         }
         if let Some(Replayed { table, ranges, again, unknown, more }) = staged.replayed.take()

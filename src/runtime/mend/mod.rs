@@ -151,7 +151,11 @@ impl Engine {
                 {
                     self.shared.metrics.halted(&table.def.name, false);
                 }
-                self.start_source(id)
+                // Brokers that are not all back yet are no end of the process.
+                match self.start_source(id) {
+                    Err(EngineError::Log(why)) => self.trouble(id, Trouble::Log(LogError::Retriable(why))),
+                    started => started,
+                }
             }
             Err(EngineError::Log(reason)) => {
                 tracing::warn!("a source that is to be read again waits to be looked at: {reason}");

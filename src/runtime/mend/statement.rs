@@ -132,7 +132,7 @@ impl Engine {
             let lost = found.get(&partition).cloned().flatten().map(|lost| lost.verdict);
             match (position, lost) {
                 (Some(position), None | Some(Verdict::Reconcile(Loss::Deletes) | Verdict::Halt(Loss::Deletes))) => {
-                    Ok(position.mended(partition))
+                    Ok(MendedPosition { absent: false, ..position.mended(partition) })
                 }
                 _ => Ok(Position::at(low(feed, partition)?).mended(partition)),
             }

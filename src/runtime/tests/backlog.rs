@@ -153,9 +153,11 @@ fn a_new_sink_of_many_rows_is_filled_by_small_epochs() {
 
 #[test]
 fn a_topic_that_is_gone_or_another_is_not_waited_for() {
-    for instead in ["nowhere", "anew"] {
+    for instead in ["nowhere", "anew", "fewer"] {
         let world = World::new();
         super::world::make_topic(&world.log, "anew", 1);
+        super::world::make_topic(&world.log, "fewer", 1);
+        super::world::make_topic(&world.log, "s", if instead == "fewer" { 3 } else { 1 });
         let running = world.start();
         running.sql(&format!("{T}{SINKS}"));
         running.feed("t", &[put(1, 1, 1)]);
@@ -164,7 +166,7 @@ fn a_topic_that_is_gone_or_another_is_not_waited_for() {
         wait(&running, "s", "ERROR: topic \"s\" refused");
         world.log.faults.instead.lock().unwrap().insert("s".into(), instead.into());
         let why = match instead {
-            "anew" => "ERROR: topic \"s\" is not the one that was written to",
+            "anew" | "fewer" => "ERROR: topic \"s\" is not the one that was written to",
             _ => "ERROR: topic \"s\" does not exist any more",
         };
         assert_eq!(wait(&running, "s", why).1, "0", "nothing waits");
@@ -174,7 +176,7 @@ fn a_topic_that_is_gone_or_another_is_not_waited_for() {
         running.feed("t", &[put(3, 3, 3)]);
         let running = world.again(running, Between::Stop);
         assert_eq!(wait(&running, "s", why).1, "0");
-        assert_eq!(records(&world, "s").len(), 1, "it gets nothing more");
+        assert!(records(&world, "s").len() <= 1, "it gets nothing more");
         running.stop().unwrap();
     }
 }
