@@ -3,7 +3,8 @@
 
 DATA is a folder that `millstream bench NAME --lines DATA` wrote for the same events. FIGURES are files with the JSON lines of runs.
 DuckDB computes each query over the same lines; its rows, written as a sink of millstream writes them, must have the same hash: the
-sum of xxh3_128 of each row's JSON, modulo 2^128. Needs the packages duckdb and xxhash. Exit 1 if a result is another.
+sum of xxh3_128 of each row's JSON, modulo 2^128. Of a peer's run (benches/peers) the number of rows and the sum of one column must be the
+same. Needs the packages duckdb and xxhash. Exit 1 if a result is another.
 """
 import json
 import sys
@@ -43,6 +44,8 @@ QUERIES = {
         FROM orders o JOIN customers c ON o.customer_id = c.id GROUP BY c.region, o.status"""),
 }
 QUERIES["cdc-default"] = QUERIES["cdc"]
+# The columns that peers add up.
+SUMS = {"q0": "price", "q1": "price", "q3": "id", "q4": "average", "q5s": "bids", "q7": "price", "cdc": "amount"}
 
 
 def table(connection, folder, name):
@@ -74,6 +77,12 @@ def result(connection, query):
     return count, f"{total % 2**128:032x}"
 
 
+def sums(connection, name):
+    """The number of rows of a query, and the sum of the column that peers add up."""
+    query = f"SELECT count(*), sum({SUMS[name]}::HUGEINT) FROM ({QUERIES[name][1]})"
+    return tuple(int(value or 0) for value in connection.execute(query).fetchone())
+
+
 def main():
     folder, runs = sys.argv[1], []
     for path in sys.argv[2:]:
@@ -81,19 +90,28 @@ def main():
             runs += [json.loads(line) for line in file if line.startswith("{")]
     connection, there, right, wrong = duckdb.connect(), set(), {}, 0
     for run in runs:
-        name = run["bench"]
+        is_peer = "peer" in run
+        name = run["q"] if is_peer else run["bench"]
+        if is_peer and ("out_sum" not in run or name not in SUMS):
+            print(f"{run['peer']} {name}: it does not tell its result")
+            continue
         if name not in QUERIES:
             sys.exit(f"confirm.py: there is no query {name}; there are {', '.join(QUERIES)}")
         tables, query = QUERIES[name]
         for needed in set(tables) - there:
             table(connection, folder, needed)
             there.add(needed)
-        if name not in right:
-            right[name] = result(connection, query)
-        same = right[name] == (run["result_rows"], run["result_hash"])
+        if (is_peer, name) not in right:
+            right[is_peer, name] = sums(connection, name) if is_peer else result(connection, query)
+        rows, proof = right[is_peer, name]
+        if is_peer:
+            who, of, has = f"{run['peer']} {name}", "sum", (run["out_rows"], run["out_sum"])
+        else:
+            who, of, has = f"{name} {run['source']} {run['sink']}", "hash", (run["result_rows"], run["result_hash"])
+        same = (rows, proof) == has
         wrong += not same
-        shown = "right" if same else f"WRONG: DuckDB has {right[name][0]} rows, hash {right[name][1]}"
-        print(f"{name} {run['source']} {run['sink']}: {run['result_rows']} rows, hash {run['result_hash']}: {shown}")
+        shown = "right" if same else f"WRONG: DuckDB has {rows} rows, {of} {proof}"
+        print(f"{who}: {has[0]} rows, {of} {has[1]}: {shown}")
     if not runs:
         sys.exit("confirm.py: no run to confirm: give the files that `millstream bench NAME --json` wrote")
     sys.exit(1 if wrong else 0)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""medians.py FIGURES PEERS : a table of thousand rows per CPU-second, medians of all runs of a query; of millstream and of peers."""
+"""medians.py FIGURES PEERS : a table of thousand rows per CPU-second, medians of all runs of a query; of millstream and of peers. Below
+it, for each peer: how many times as fast as it millstream is."""
 import collections
 import json
 import statistics
@@ -27,6 +28,15 @@ def main():
     for who in dict.fromkeys(who for who, _ in speeds):
         cells = [f"{statistics.median(speeds[who, q]):.0f}" if (who, q) in speeds else "-" for q in queries]
         print(f"| {who} | " + " | ".join(cells) + f" | {memory[who]:.0f} |")
+    ours = [who for who in dict.fromkeys(who for who, _ in speeds) if who.startswith("millstream, ")]
+    peers = [who for who in dict.fromkeys(who for who, _ in speeds) if who not in ours]
+    for who in ours:
+        for peer in peers:
+            both = [(who, q) in speeds and (peer, q) in speeds for q in queries]
+            ratios = (statistics.median(speeds[who, q]) / statistics.median(speeds[peer, q]) if there else None
+                      for q, there in zip(queries, both))
+            cells = [f"{ratio:.2f}" if ratio else "-" for ratio in ratios]
+            print(f"| {who} / {peer} | " + " | ".join(cells) + " | |")
 
 
 if __name__ == "__main__":

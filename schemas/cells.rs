@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array, Float32Array, Float64Array,
-    Int16Array, Int32Array, Int64Array, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
+    Int16Array, Int32Array, Int64Array, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray, make_array,
+    new_null_array,
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::i256;
@@ -46,7 +47,12 @@ enum Values {
     Double(Vec<f64>),
     Decimal(Vec<i128>),
     WideDecimal(Vec<i256>),
-    Bytes { data: Vec<u8>, offsets: Vec<i32> },
+    Bytes {
+        data: Vec<u8>,
+        offsets: Vec<i32>,
+    },
+    /// Nobody reads them: how many there are.
+    Unread(usize),
 }
 
 /// The cells of a column.
@@ -54,7 +60,8 @@ enum Values {
 pub struct Cells {
     ty: ColumnType,
     values: Values,
-    valid: Vec<bool>,
+    /// Which rows are NULL, in order.
+    nulls: Vec<usize>,
 }
 
 impl Cells {
@@ -77,7 +84,43 @@ impl Cells {
                 Values::Bytes { data: Vec::new(), offsets }
             }
         };
-        Self { ty, values, valid: Vec::with_capacity(room) }
+        Self { ty, values, nulls: Vec::new() }
+    }
+
+    /// No cells of a column that nobody reads: values are counted, and refused as others are, but not kept.
+    pub fn unread(ty: ColumnType) -> Self {
+        Self { ty, values: Values::Unread(0), nulls: Vec::new() }
+    }
+
+    /// Makes room for so many bytes of values, where values have bytes.
+    pub fn reserve_bytes(&mut self, bytes: usize) {
+        if let Values::Bytes { data, .. } = &mut self.values {
+            data.reserve(bytes);
+        }
+    }
+
+    /// How many bytes the values have, where values have bytes.
+    pub fn bytes(&self) -> usize {
+        match &self.values {
+            Values::Bytes { data, .. } => data.len(),
+            _ => 0,
+        }
+    }
+
+    /// The number of cells.
+    fn len(&self) -> usize {
+        match &self.values {
+            Values::Boolean(values) => values.len(),
+            Values::SmallInt(values) => values.len(),
+            Values::Int(values) => values.len(),
+            Values::BigInt(values) => values.len(),
+            Values::Real(values) => values.len(),
+            Values::Double(values) => values.len(),
+            Values::Decimal(values) => values.len(),
+            Values::WideDecimal(values) => values.len(),
+            Values::Bytes { offsets, .. } => offsets.len() - 1,
+            Values::Unread(count) => *count,
+        }
     }
 
     /// Adds a value. Refused only if all values of the batch together are too many bytes for one array. Panics on a
@@ -99,14 +142,38 @@ impl Cells {
                 data.extend_from_slice(value);
                 offsets.push(end);
             }
+            (Values::Unread(count), _) => *count += 1,
             (values, cell) => panic!("{cell:?} for a column of {values:?}"),
         }
-        self.valid.push(true);
         Ok(())
+    }
+
+    /// Adds an integer to a column of integers that has it. Whether it did.
+    pub fn push_integer(&mut self, value: i64) -> bool {
+        match (&mut self.values, self.ty) {
+            (Values::BigInt(values), ColumnType::BigInt) => values.push(value),
+            (Values::Int(values), ColumnType::Int) => match i32::try_from(value) {
+                Ok(value) => values.push(value),
+                Err(_) => return false,
+            },
+            (Values::SmallInt(values), ColumnType::SmallInt) => match i16::try_from(value) {
+                Ok(value) => values.push(value),
+                Err(_) => return false,
+            },
+            (Values::Unread(count), ColumnType::BigInt) => *count += 1,
+            (Values::Unread(count), ColumnType::Int) if i32::try_from(value).is_ok() => *count += 1,
+            (Values::Unread(count), ColumnType::SmallInt) if i16::try_from(value).is_ok() => *count += 1,
+            _ => return false,
+        }
+        true
     }
 
     /// Adds a NULL.
     pub fn push_null(&mut self) {
+        match &self.values {
+            Values::Unread(_) => {}
+            _ => self.nulls.push(self.len()),
+        }
         match &mut self.values {
             Values::Boolean(values) => values.push(false),
             Values::SmallInt(values) => values.push(0),
@@ -117,8 +184,8 @@ impl Cells {
             Values::Decimal(values) => values.push(0),
             Values::WideDecimal(values) => values.push(i256::ZERO),
             Values::Bytes { data, offsets } => offsets.push(data.len() as i32),
+            Values::Unread(count) => *count += 1,
         }
-        self.valid.push(false);
     }
 
     /// Takes back all cells from the `rows`th on.
@@ -136,13 +203,16 @@ impl Cells {
                 offsets.truncate(rows + 1);
                 data.truncate(offsets.last().map_or(0, |end| *end as usize));
             }
+            Values::Unread(count) => *count = rows.min(*count),
         }
-        self.valid.truncate(rows);
+        while self.nulls.last().is_some_and(|row| *row >= rows) {
+            self.nulls.pop();
+        }
     }
 
-    /// A cell; `None` is NULL.
+    /// A cell of a column that is read; `None` is NULL.
     pub fn get(&self, row: usize) -> Option<Cell<'_>> {
-        self.valid[row].then(|| match &self.values {
+        self.nulls.binary_search(&row).is_err().then(|| match &self.values {
             Values::Boolean(values) => Cell::Boolean(values[row]),
             Values::SmallInt(values) => Cell::SmallInt(values[row]),
             Values::Int(values) => Cell::Int(values[row]),
@@ -152,12 +222,13 @@ impl Cells {
             Values::Decimal(values) => Cell::Decimal(values[row]),
             Values::WideDecimal(values) => Cell::WideDecimal(values[row]),
             Values::Bytes { data, offsets } => Cell::Bytes(&data[offsets[row] as usize..offsets[row + 1] as usize]),
+            Values::Unread(_) => panic!("a cell of a column that nobody reads"),
         })
     }
 
-    /// The array of all cells.
-    pub fn finish(self) -> ArrayRef {
-        let nulls = (!self.valid.iter().all(|valid| *valid)).then(|| NullBuffer::from(self.valid));
+    /// The array of all cells. Of a column that nobody reads every cell is NULL, or, if it is not `nullable`, the same value.
+    pub fn finish(self, nullable: bool) -> ArrayRef {
+        let nulls = (!self.nulls.is_empty()).then(|| valid(&self.nulls, self.len()));
         match self.values {
             Values::Boolean(values) => Arc::new(BooleanArray::new(values.into(), nulls)),
             Values::SmallInt(values) => Arc::new(Int16Array::new(values.into(), nulls)),
@@ -185,8 +256,16 @@ impl Cells {
                     _ => Arc::new(StringArray::new(offsets, data, nulls)),
                 }
             }
+            Values::Unread(count) => constant(self.ty, count, nullable),
         }
     }
+}
+
+/// Which of so many rows have a value.
+fn valid(nulls: &[usize], rows: usize) -> NullBuffer {
+    let mut valid = vec![true; rows];
+    nulls.iter().for_each(|row| valid[*row] = false);
+    NullBuffer::from(valid)
 }
 
 fn big_ints(ty: ColumnType, values: ScalarBuffer<i64>, nulls: Option<NullBuffer>) -> ArrayRef {
@@ -203,4 +282,14 @@ fn digits(ty: ColumnType) -> (u8, i8) {
         ColumnType::Numeric { precision, scale } => (precision, scale),
         other => panic!("{other} has no digits"),
     }
+}
+
+/// So many cells that are all alike: NULL, or, if they may not be NULL, zero, or empty.
+fn constant(ty: ColumnType, rows: usize, nullable: bool) -> ArrayRef {
+    let nulls = new_null_array(&ty.arrow(), rows);
+    if nullable {
+        return nulls;
+    }
+    let values = nulls.to_data().into_builder().nulls(None).build();
+    make_array(values.expect("what stands under NULLs is zero, or empty"))
 }

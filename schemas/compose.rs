@@ -60,6 +60,7 @@ pub fn decoder(spec: &DecoderSpec<'_>) -> Result<Box<dyn Decoder>, SchemaError> 
         encoding,
         envelope,
         watch: Watch::new(spec.columns.0.len()),
+        bytes: vec![0.0; spec.columns.0.len()],
         warnings: Vec::new(),
     }))
 }
@@ -73,12 +74,16 @@ struct Composed {
     encoding: Box<dyn Encoding>,
     envelope: Box<dyn envelope::Envelope>,
     watch: Watch,
+    /// How many bytes values had, by column.
+    bytes: Vec<f32>,
     warnings: Vec<String>,
 }
 
 impl Decoder for Composed {
-    fn decode(&mut self, records: &[RawRecord<'_>]) -> Decoded {
-        let mut rows = Rows::new(&self.columns, records.len());
+    fn decode_columns(&mut self, records: &[RawRecord<'_>], read: Option<&[bool]>) -> Decoded {
+        // What the last values had may be far more than there is now.
+        let bytes_max = records.iter().map(|record| record.value.map_or(0, <[u8]>::len)).sum();
+        let mut rows = Rows::new(&self.columns, read, (records.len(), bytes_max), &self.bytes);
         let mut dead = Vec::new();
         for (at, record) in records.iter().enumerate() {
             let before = rows.len();
@@ -99,10 +104,15 @@ impl Decoder for Composed {
                 self.warnings.append(&mut self.watch.record(&self.table, &self.names));
             }
         }
+        rows.learn_bytes(&mut self.bytes);
         Decoded { changes: rows.finish(self.schema.clone()), dead }
     }
 
     fn warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.warnings)
+    }
+
+    fn is_watching(&self) -> bool {
+        self.watch.is_active()
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::cells::Cells;
 use crate::record::Fault;
+use crate::rows::Rows;
 use crate::watch::Watch;
 
 /// A row within a record.
@@ -91,8 +92,16 @@ pub trait Encoding: Send {
     /// Finds the columns in a value.
     fn open_value(&mut self, value: &[u8], shape: Shape, watch: &mut Watch) -> Result<Body, Fault>;
 
+    /// Reads a value that is a row like the one before into a cell of every column, each from this image, without opening it. Whether
+    /// it is such a row, and nothing is wrong with it; if not, some columns may have a cell. Not while names are watched.
+    fn read_row(&mut self, value: &[u8], rows: &mut Rows) -> bool;
+
     /// How a column stands in an image of the record opened last; `bytes` is what was opened.
     fn presence(&self, bytes: &[u8], image: Image, column: usize) -> Presence;
+
+    /// Reads the values of an image, from a column on, into `rows`, as long as each is there and of the usual kind; answers the first
+    /// column that is not, or the number of columns.
+    fn read_usual(&mut self, bytes: &[u8], image: Image, from: usize, rows: &mut Rows) -> usize;
 
     /// Reads the value of a column that is there into `cells`.
     fn read(&mut self, bytes: &[u8], image: Image, column: usize, cells: &mut Cells) -> Result<(), Fault>;

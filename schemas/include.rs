@@ -54,19 +54,23 @@ struct Including {
 }
 
 impl Decoder for Including {
-    fn decode(&mut self, records: &[RawRecord<'_>]) -> Decoded {
-        let Decoded { changes, dead } = self.inner.decode(records);
+    fn decode_columns(&mut self, records: &[RawRecord<'_>], read: Option<&[bool]>) -> Decoded {
+        let inner: Option<Vec<bool>> = read.map(|read| self.decoded.iter().map(|at| read[*at]).collect());
+        let Decoded { changes, dead } = self.inner.decode_columns(records, inner.as_deref());
         let Changes { rows, ops, origin, keep } = changes;
         let mut columns: Vec<Option<ArrayRef>> = vec![None; self.schema.fields().len()];
         for (column, &at) in rows.columns().iter().zip(&self.decoded) {
             columns[at] = Some(Arc::clone(column));
         }
         for (at, what, column) in &self.included {
-            let mut cells = Cells::new(column.ty, ops.len());
+            let mut cells = match read.is_none_or(|read| read[*at]) {
+                true => Cells::new(column.ty, ops.len()),
+                false => Cells::unread(column.ty),
+            };
             for &record in &origin {
                 push(*what, &records[record as usize], &mut cells);
             }
-            columns[*at] = Some(cells.finish());
+            columns[*at] = Some(cells.finish(column.nullable));
         }
         let options = RecordBatchOptions::new().with_row_count(Some(ops.len()));
         let columns = columns.into_iter().map(|column| column.expect("every column is decoded or included")).collect();
@@ -78,6 +82,10 @@ impl Decoder for Including {
 
     fn warnings(&mut self) -> Vec<String> {
         self.inner.warnings()
+    }
+
+    fn is_watching(&self) -> bool {
+        self.inner.is_watching()
     }
 }
 

@@ -19,6 +19,7 @@ mod options;
 mod record;
 mod rows;
 mod sink;
+mod sliced;
 pub mod text;
 mod watch;
 
@@ -27,4 +28,5 @@ pub use include::include;
 pub use options::{OWN_RECORDS, SchemaError, SourceOption, check_options, source_options};
 pub use record::{DeadLetter, Decoded, Decoder, RawHeader, RawRecord};
 pub use sink::{BoundRows, RowWriter, SinkEncoder, SinkEpoch, SinkNames, SinkRecord, murmur2, partition};
+pub use sliced::sliced;
 pub use watch::WATCHED_RECORDS;

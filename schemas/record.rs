@@ -55,10 +55,20 @@ pub struct Decoded {
 /// changes in whatever batches they come.
 pub trait Decoder: Send {
     /// Decodes a batch. A record that cannot be decoded is a dead letter; the others go on.
-    fn decode(&mut self, records: &[RawRecord<'_>]) -> Decoded;
+    fn decode(&mut self, records: &[RawRecord<'_>]) -> Decoded {
+        self.decode_columns(records, None)
+    }
+
+    /// The same, for whom reads only some columns (`None`: all). Each other column has one and the same value in all rows: NULL, unless
+    /// it is NOT NULL. Its values are judged as those of the others are, so that the same records are dead letters, for the same
+    /// reasons. Columns of the key must be read.
+    fn decode_columns(&mut self, records: &[RawRecord<'_>], read: Option<&[bool]>) -> Decoded;
 
     /// What a user should be told once, and was not told yet.
     fn warnings(&mut self) -> Vec<String>;
+
+    /// Whether it still learns from the records in their order what to tell.
+    fn is_watching(&self) -> bool;
 }
 
 /// Why one record cannot be decoded.

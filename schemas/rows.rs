@@ -3,24 +3,38 @@
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
-use zset::{Changes, Op, RowType};
+use zset::{Changes, Column, Op, RowType};
 
 use crate::cells::Cells;
+
+/// Values of the next batch may be a little longer.
+const BYTES_MORE: f32 = 1.05;
 
 /// Rows, by column.
 #[derive(Debug)]
 pub struct Rows {
     columns: Vec<Cells>,
+    nullable: Vec<bool>,
     ops: Vec<Op>,
     origin: Vec<u32>,
     keep: Vec<(u32, u32)>,
 }
 
 impl Rows {
-    /// No rows, with room for some.
-    pub fn new(columns: &RowType, room: usize) -> Self {
+    /// No rows, with room for some. Columns that are not `read` are not kept; of those that are, `bytes` says how many a value has, of
+    /// `bytes_max` of all of them.
+    pub fn new(columns: &RowType, read: Option<&[bool]>, (room, bytes_max): (usize, usize), bytes: &[f32]) -> Self {
+        let cells = |(at, column): (usize, &Column)| {
+            if read.is_some_and(|read| !read[at]) {
+                return Cells::unread(column.ty);
+            }
+            let mut cells = Cells::new(column.ty, room);
+            cells.reserve_bytes(((room as f32 * bytes[at]) as usize).min(bytes_max));
+            cells
+        };
         Self {
-            columns: columns.0.iter().map(|column| Cells::new(column.ty, room)).collect(),
+            columns: columns.0.iter().enumerate().map(cells).collect(),
+            nullable: columns.0.iter().map(|column| column.nullable).collect(),
             ops: Vec::with_capacity(room),
             origin: Vec::with_capacity(room),
             keep: Vec::new(),
@@ -64,10 +78,18 @@ impl Rows {
         columns.iter().all(|&column| self.columns[column].get(a) == self.columns[column].get(b))
     }
 
+    /// How many bytes a value has of each column; of one that was not kept what it was before.
+    pub fn learn_bytes(&self, bytes: &mut [f32]) {
+        let rows = self.ops.len().max(1) as f32;
+        let kept = self.columns.iter().zip(bytes).filter(|(cells, _)| cells.bytes() > 0);
+        kept.for_each(|(cells, bytes)| *bytes = cells.bytes() as f32 / rows * BYTES_MORE);
+    }
+
     /// The changes.
     pub fn finish(self, schema: SchemaRef) -> Changes {
         let options = RecordBatchOptions::new().with_row_count(Some(self.ops.len()));
-        let columns = self.columns.into_iter().map(Cells::finish).collect();
+        let columns =
+            self.columns.into_iter().zip(self.nullable).map(|(cells, nullable)| cells.finish(nullable)).collect();
         let rows = RecordBatch::try_new_with_options(schema, columns, &options).expect("every row has every column");
         Changes { rows, ops: self.ops, origin: self.origin, keep: self.keep }
     }

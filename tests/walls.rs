@@ -12,20 +12,26 @@ type Room = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const ROOMS: &[Room] = &[
     ("src/fault", &[], &[]),
-    ("src/zset", &[], &["arrow", "arrow-row", "serde", "thiserror", "xxhash-rust"]),
+    ("src/workers", &[], &["rayon-core"]),
+    ("src/zset", &["workers"], &["arrow", "arrow-row", "serde", "thiserror", "xxhash-rust"]),
+    ("src/kernels", &["schemas", "zset"], &["arrow"]),
     ("src/plan", &["zset"], &["regex", "serde", "serde_json", "thiserror", "xxhash-rust"]),
     ("connectors/api", &["plan", "zset"], &["arrow", "bytes", "thiserror", "xxhash-rust"]),
-    ("src/state", &["fault", "zset"], &["rocksdb", "serde", "serde_json", "thiserror", "tracing", "xxhash-rust"]),
-    ("src/dataflow", &["plan", "state", "zset"], &["arrow", "thiserror", "tracing"]),
+    (
+        "src/state",
+        &["fault", "workers", "zset"],
+        &["rocksdb", "serde", "serde_json", "thiserror", "tracing", "xxhash-rust"],
+    ),
+    ("src/dataflow", &["plan", "state", "workers", "zset"], &["arrow", "smallvec", "thiserror", "tracing"]),
     (
         "src/sql",
-        &["dataflow", "plan", "schemas", "zset"],
+        &["dataflow", "kernels", "plan", "zset"],
         &["arrow", "async-trait", "chrono", "datafusion", "futures", "tokio"],
     ),
-    ("schemas", &["plan", "zset"], &["arrow", "base64", "serde", "serde_json", "thiserror"]),
+    ("schemas", &["plan", "workers", "zset"], &["arrow", "base64", "bytes", "serde", "serde_json", "thiserror"]),
     (
         "src/runtime",
-        &["api", "dataflow", "fault", "plan", "schemas", "state", "zset"],
+        &["api", "dataflow", "fault", "plan", "schemas", "state", "workers", "zset"],
         &["arrow", "bytes", "prometheus-client", "serde", "serde_json", "thiserror", "tracing", "uuid", "xxhash-rust"],
     ),
     (
@@ -62,13 +68,14 @@ const ROOMS: &[Room] = &[
         ".",
         &[
             "api", "dataflow", "fault", "kafka", "local", "plan", "postgres", "runtime", "schemas", "serve", "sql",
-            "zset",
+            "workers", "zset",
         ],
         &[
             "base64",
             "clap",
             "getrandom_02",
             "indicatif",
+            "libc",
             "rand",
             "serde_json",
             "tokio",

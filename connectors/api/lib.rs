@@ -11,6 +11,8 @@ mod record;
 mod target;
 
 pub use error::{CommitError, LogError};
-pub use log::{Bounds, EPOCH_PARTITION, Keeping, Log, Reader, TopicInfo, TopicKind, TopicSpec, Transport, Writer};
+pub use log::{
+    Bell, Bounds, EPOCH_PARTITION, Keeping, Log, Reader, TopicInfo, TopicKind, TopicSpec, Transport, Writer,
+};
 pub use record::{Headers, OutRecord, Record, TopicPartition};
 pub use target::{Connectors, Lines, Progress, Target, TargetError, TargetRows, TargetSpec};

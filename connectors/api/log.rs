@@ -90,6 +90,13 @@ pub trait Transport: Send + Sync {
     /// What a partition holds now.
     fn bounds(&self, at: &TopicPartition) -> Result<Bounds, LogError>;
 
+    /// What a partition held some time ago, and how long that is, less than `at_most`: for who asks again and again, so that many
+    /// may be one question.
+    fn bounds_seen(&self, at: &TopicPartition, at_most: Duration) -> Result<(Bounds, Duration), LogError> {
+        let _ = at_most;
+        Ok((self.bounds(at)?, Duration::ZERO))
+    }
+
     /// What a topic loses by itself; `None`: nothing, or it cannot be known.
     fn keeping(&self, topic: &str) -> Result<Option<Keeping>, LogError> {
         let _ = topic;
@@ -102,10 +109,23 @@ pub trait Transport: Send + Sync {
     /// A reader without partitions. `properties` are the client's own, by name; one that is not known, or that would break
     /// what a reader guarantees, is [`LogError::Unusable`].
     fn reader(&self, properties: &BTreeMap<String, String>) -> Result<Box<dyn Reader>, LogError>;
+
+    /// The same, of which many are kept for long with little to read: what each costs while nothing comes they may share.
+    fn lasting_reader(&self, properties: &BTreeMap<String, String>) -> Result<Box<dyn Reader>, LogError> {
+        self.reader(properties)
+    }
 }
+
+/// Ends a wait.
+pub type Bell = Box<dyn Fn() + Send + Sync>;
 
 /// A log: a transport that is written to as well.
 pub trait Log: Transport {
+    /// About how many bytes of records its clients hold that nobody has asked for yet.
+    fn held_bytes(&self) -> u64 {
+        0
+    }
+
     /// The topics there are, in order of name, internal ones left out.
     fn topics(&self) -> Result<Vec<TopicInfo>, LogError>;
 
@@ -159,6 +179,11 @@ pub trait Reader: Send {
     /// is never delivered, and compaction leaves gaps. `true` is exact. `false` may be said a little too long (until the
     /// reader has met the end itself): the caller polls again and asks again. Not assigned: an error.
     fn at_end(&mut self, at: &TopicPartition) -> Result<bool, LogError>;
+
+    /// What has another thread's `poll`, or its next one, wait no longer; `None`: nothing has.
+    fn bell(&self) -> Option<Bell> {
+        None
+    }
 }
 
 /// The one writer of a pipeline.

@@ -20,6 +20,7 @@ use zset::Offset;
 use crate::config::KafkaConfig;
 use crate::context::Told;
 use crate::error::log_error;
+use crate::leaving::Apart;
 use crate::meta::{Meta, is_name};
 
 /// How long making, or deleting, may take.
@@ -67,14 +68,15 @@ fn settings(kind: TopicKind) -> impl Iterator<Item = &'static (&'static str, &'s
 
 /// A client for one task.
 pub(crate) struct Admin {
-    client: AdminClient<Told>,
+    client: Apart<AdminClient<Told>>,
     options: AdminOptions,
 }
 
 impl Admin {
-    pub(crate) fn open(config: &KafkaConfig) -> Result<Self, LogError> {
+    pub(crate) fn open(config: &KafkaConfig, meta: &Meta) -> Result<Self, LogError> {
         let client = config.admin().create_with_context(Told::default());
         let client = client.map_err(|e| log_error("open a Kafka admin client", "", &e))?;
+        let client = Apart::new(client, &meta.leaving);
         let options = AdminOptions::new().request_timeout(Some(DONE)).operation_timeout(Some(DONE));
         Ok(Self { client, options })
     }
@@ -86,11 +88,13 @@ impl Admin {
             Some(info) => info,
             None => {
                 self.create(spec)?;
-                appeared(meta, spec)?
+                let info = appeared(meta, spec)?;
+                meta.patience.made(&spec.topic);
+                info
             }
         };
         if let Some(needed) = needed(spec.kind) {
-            self.verify(&info, spec.kind, needed)?;
+            self.verify(meta, &info, spec.kind, needed)?;
         }
         Ok(info)
     }
@@ -113,28 +117,35 @@ impl Admin {
     }
 
     /// The settings of a topic, by name.
-    fn describe(&self, topic: &str) -> Result<HashMap<String, String>, LogError> {
+    fn describe(&self, meta: &Meta, topic: &str) -> Result<HashMap<String, String>, LogError> {
         let specifier = ResourceSpecifier::Topic(topic);
         let doing = format!("read the settings of topic \"{topic}\"");
-        let described = block_on(self.client.describe_configs([&specifier], &self.options));
-        let described = described.map_err(|e| log_error(&doing, topic, &e))?.pop();
-        let Some(described) = described else {
+        let described = meta.patience.ask(topic, || {
+            let described = block_on(self.client.describe_configs([&specifier], &self.options))?.pop();
+            described.map(|described| described.map_err(KafkaError::AdminOp)).transpose()
+        });
+        let Some(described) = described.map_err(|e| log_error(&doing, topic, &e))? else {
             return Err(LogError::Retriable(format!("cannot {doing}: Kafka's answer is empty")));
         };
-        let described = described.map_err(|code| log_error(&doing, topic, &KafkaError::AdminOp(code)))?;
         let value =
             |(name, entry): (&str, &rdkafka::admin::ConfigEntry)| Some((name.to_string(), entry.value.clone()?));
         Ok(described.entry_map().into_iter().filter_map(value).collect())
     }
 
     /// What a topic loses by itself.
-    pub(crate) fn keeping(&self, topic: &str) -> Result<Keeping, LogError> {
-        Ok(keeping(&self.describe(topic)?))
+    pub(crate) fn keeping(&self, meta: &Meta, topic: &str) -> Result<Keeping, LogError> {
+        Ok(keeping(&self.describe(meta, topic)?))
     }
 
-    fn verify(&self, info: &TopicInfo, kind: TopicKind, (what, needed): (&str, Settings)) -> Result<(), LogError> {
+    fn verify(
+        &self,
+        meta: &Meta,
+        info: &TopicInfo,
+        kind: TopicKind,
+        (what, needed): (&str, Settings),
+    ) -> Result<(), LogError> {
         let topic = &info.topic;
-        let described = self.describe(topic)?;
+        let described = self.describe(meta, topic)?;
         let actual = |name: &str| described.get(name).cloned().unwrap_or_default();
         let wrong: Vec<_> = needed
             .iter()

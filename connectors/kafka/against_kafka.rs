@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod group;
+mod lasting;
 mod leaving;
 mod reading;
 mod restart;

@@ -1,15 +1,14 @@
 //! The records of one poll, gathered into one buffer: an allocation per poll, not two per record.
 
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use api::{Headers, Record, TopicPartition};
 use bytes::Bytes;
-use rdkafka::Message;
-use rdkafka::message::{BorrowedMessage, Headers as _};
 use zset::{Offset, TimestampMs};
 
-/// A poll gives no more bytes than this, however many records were asked for.
+use crate::native::Message;
+
+/// A poll gives no more bytes than this, and what librdkafka has at hand, however many records were asked for.
 const BYTES_MAX: usize = 32 << 20;
 
 struct Place {
@@ -37,22 +36,32 @@ impl Batch {
         self.places.is_empty()
     }
 
+    /// The bytes of all keys and values.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.bytes.len() >= BYTES_MAX
     }
 
+    /// So much is to come.
+    pub(crate) fn reserve(&mut self, records: usize, bytes: usize) {
+        self.places.reserve(records);
+        self.bytes.reserve(bytes);
+    }
+
     /// Copies a message, that came from `at`.
-    pub(crate) fn push(&mut self, at: &TopicPartition, message: &BorrowedMessage<'_>) {
+    pub(crate) fn push(&mut self, at: &TopicPartition, message: Message<'_>) {
         let key = self.copy(message.key());
-        let value = self.copy(message.payload());
+        let value = self.copy(message.value());
         self.places.push(Place {
             at: at.clone(),
             offset: Offset(message.offset()),
-            // -1 is Kafka's word for no time (the message format of before 2016).
-            timestamp: TimestampMs(message.timestamp().to_millis().unwrap_or(-1)),
+            timestamp: message.timestamp(),
             key,
             value,
-            headers: headers(message),
+            headers: message.headers(),
         });
     }
 
@@ -76,19 +85,4 @@ impl Batch {
         };
         self.places.into_iter().map(record).collect()
     }
-}
-
-fn headers(message: &BorrowedMessage<'_>) -> Headers {
-    let Some(found) = message.headers() else {
-        return Vec::new();
-    };
-    let one = |i: usize| {
-        // The bindings panic on a header whose name is not UTF-8. Such a record is still to be read.
-        let read = catch_unwind(AssertUnwindSafe(|| {
-            let header = found.get(i);
-            (header.key.to_owned(), header.value.map(Bytes::copy_from_slice))
-        }));
-        read.unwrap_or_else(|_| ("\u{fffd}".into(), None))
-    };
-    (0..found.count()).map(one).collect()
 }

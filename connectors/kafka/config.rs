@@ -77,8 +77,10 @@ const READ: &[(&str, &str)] = &[
     ("fetch.error.backoff.ms", "100"),
     // The default, a second, would let a full queue run dry before it is filled again.
     ("fetch.queue.backoff.ms", "5"),
-    // Memory stays bounded when nobody polls: this is for all partitions of a reader together.
-    ("queued.max.messages.kbytes", "32768"),
+    // Memory stays bounded when nobody polls: these are for all partitions of a reader together, what waits and what comes with one
+    // answer. A record that is larger comes all the same.
+    ("queued.max.messages.kbytes", "16384"),
+    ("fetch.max.bytes", "8388608"),
 ];
 
 const WRITE: &[(&str, &str)] = &[
@@ -87,7 +89,8 @@ const WRITE: &[(&str, &str)] = &[
     ("compression.type", "lz4"),
     ("linger.ms", "1"),
     ("queue.buffering.max.messages", "1000000"),
-    ("queue.buffering.max.kbytes", "1200000"),
+    // Whoever sends waits when this is full. Twice the largest record: a larger one than this would never go.
+    ("queue.buffering.max.kbytes", "131072"),
     ("batch.size", "1000000"),
     // How large a record may be is for the topic to say; a request above the broker's 100 MB would only be cut off.
     ("message.max.bytes", "67108864"),
@@ -147,6 +150,16 @@ impl KafkaConfig {
         config
     }
 
+    /// The same for many readers. A partition that is assigned, or whose queue has room again, waits for the answer that is on its
+    /// way: so long at most, in which nobody takes as much as a queue holds.
+    pub(crate) fn shared(&self) -> ClientConfig {
+        let mut config = self.reader();
+        if !self.properties.contains_key("fetch.wait.max.ms") {
+            config.set("fetch.wait.max.ms", "200");
+        }
+        config
+    }
+
     /// A consumer that reads one record, or finds that there is none.
     pub(crate) fn probe(&self) -> ClientConfig {
         let mut config = self.reader();
@@ -189,11 +202,12 @@ fn refuse(properties: &BTreeMap<String, String>, refused: &[(&str, &str)]) -> Re
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn config(properties: &[(&str, &str)]) -> KafkaConfig {
+    /// Of brokers that are not there.
+    pub(crate) fn config(properties: &[(&str, &str)]) -> KafkaConfig {
         let properties = properties.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         KafkaConfig { brokers: "127.0.0.1:9".into(), pipeline: "p".into(), properties }
     }
@@ -231,6 +245,16 @@ mod tests {
         assert_eq!(producer.get("transaction.timeout.ms"), Some("5000"));
         assert_eq!(producer.get("transactional.id"), Some("p"));
         assert_eq!(config.reader().get("isolation.level"), Some("read_committed"));
+    }
+
+    /// What a client holds is bounded, and no less than it needs: the largest record must fit.
+    #[test]
+    fn what_clients_hold_is_bounded() {
+        let number = |client: &ClientConfig, name: &str| client.get(name).unwrap().parse::<u64>().unwrap();
+        let (reader, writer) = (config(&[]).reader(), config(&[]).transactional());
+        assert!(number(&reader, "queued.max.messages.kbytes") * 1024 + number(&reader, "fetch.max.bytes") <= 24 << 20);
+        let held = number(&writer, "queue.buffering.max.kbytes") * 1024;
+        assert!(number(&writer, "message.max.bytes") * 2 <= held && held <= 128 << 20);
     }
 
     #[test]

@@ -10,14 +10,16 @@ use rdkafka::error::KafkaError;
 use zset::{Offset, Partition, TimestampMs};
 
 use crate::admin::Admin;
+use crate::client::Clients;
 use crate::config::KafkaConfig;
 use crate::error::{is_missing, log_error};
 use crate::group::Group;
 use crate::meta::{Meta, Unmet};
 use crate::probe;
 use crate::reader::KafkaReader;
-use crate::sender::{Sender, Windows};
+use crate::sender::Sender;
 use crate::verdict::{self, Verdict};
+use crate::windows::Windows;
 use crate::writer::KafkaWriter;
 
 /// How long the first answer of a broker is waited for.
@@ -30,6 +32,8 @@ pub struct KafkaLog {
     /// The producer without transactions; made when it is first used, and anew after a failure.
     plain: Mutex<Option<Sender>>,
     group: Group,
+    /// The consumers of readers that are kept.
+    clients: Arc<Clients>,
     faults: Failpoints,
 }
 
@@ -54,7 +58,14 @@ impl KafkaLog {
                 config.brokers
             )),
         })?;
-        Ok(Self { config: config.clone(), meta, plain: Mutex::new(None), group: Group::default(), faults })
+        Ok(Self {
+            config: config.clone(),
+            meta,
+            plain: Mutex::new(None),
+            group: Group::default(),
+            clients: Arc::default(),
+            faults,
+        })
     }
 }
 
@@ -73,8 +84,12 @@ impl Transport for KafkaLog {
         self.meta.bounds(at)
     }
 
+    fn bounds_seen(&self, at: &TopicPartition, at_most: Duration) -> Result<(Bounds, Duration), LogError> {
+        self.meta.bounds_seen(at, at_most)
+    }
+
     fn keeping(&self, topic: &str) -> Result<Option<Keeping>, LogError> {
-        Admin::open(&self.config)?.keeping(topic).map(Some)
+        Admin::open(&self.config, &self.meta)?.keeping(&self.meta, topic).map(Some)
     }
 
     fn offset_at(&self, at: &TopicPartition, time: TimestampMs) -> Result<Offset, LogError> {
@@ -84,7 +99,7 @@ impl Transport for KafkaLog {
         // What Kafka finds may be a control record, whose time is the commit's: records before `time` may follow it.
         match self.meta.offset_at(at, time)? {
             Some(found) if found < high => {
-                Ok(probe::first_record(&self.config, at, found.max(low), time)?.unwrap_or(high))
+                Ok(probe::first_record((&self.config, &self.meta.leaving), at, found.max(low), time)?.unwrap_or(high))
             }
             _ => Ok(high),
         }
@@ -93,9 +108,18 @@ impl Transport for KafkaLog {
     fn reader(&self, properties: &BTreeMap<String, String>) -> Result<Box<dyn Reader>, LogError> {
         Ok(Box::new(KafkaReader::open(&self.config.with(properties)?, self.meta.clone())?))
     }
+
+    fn lasting_reader(&self, properties: &BTreeMap<String, String>) -> Result<Box<dyn Reader>, LogError> {
+        let config = self.config.with(properties)?;
+        Ok(Box::new(KafkaReader::open_shared(&config, self.meta.clone(), &self.clients)?))
+    }
 }
 
 impl Log for KafkaLog {
+    fn held_bytes(&self) -> u64 {
+        self.meta.held_bytes()
+    }
+
     fn topics(&self) -> Result<Vec<TopicInfo>, LogError> {
         self.meta.topics()
     }
@@ -105,7 +129,7 @@ impl Log for KafkaLog {
     }
 
     fn make_topic(&self, spec: &TopicSpec) -> Result<TopicInfo, LogError> {
-        Admin::open(&self.config)?.make_topic(&self.meta, spec)
+        Admin::open(&self.config, &self.meta)?.make_topic(&self.meta, spec)
     }
 
     fn trim(&self, at: &TopicPartition, below: Offset) -> Result<(), LogError> {
@@ -118,7 +142,7 @@ impl Log for KafkaLog {
         if below <= low {
             return Ok(());
         }
-        Admin::open(&self.config)?.delete_below(at, below)
+        Admin::open(&self.config, &self.meta)?.delete_below(at, below)
     }
 
     fn append(&self, records: &[OutRecord]) -> Result<Vec<Offset>, LogError> {

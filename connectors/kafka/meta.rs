@@ -2,7 +2,7 @@
 //!
 //! All of them are asked by a `read_committed` consumer, so that the end of a partition is its last stable offset.
 
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use api::{Bounds, LogError, TopicInfo, TopicPartition};
@@ -12,14 +12,13 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::{Offset as At, TopicPartitionList};
 use zset::{Offset, TimestampMs};
 
+use crate::client::Door;
 use crate::config::KafkaConfig;
 use crate::context::Told;
 use crate::error::{is_missing, log_error};
-
-/// How long one question may take.
-pub(crate) const ANSWER: Duration = Duration::from_secs(10);
-/// How soon a question is asked again.
-const AGAIN: Duration = Duration::from_millis(50);
+use crate::leaving::Leaving;
+use crate::patience::{ANSWER, Patience};
+use crate::sight::{self, Sights};
 
 /// How long is waited for a broker before it is looked whether one has refused us.
 const GLANCE: Duration = Duration::from_millis(500);
@@ -33,12 +32,30 @@ pub(crate) enum Unmet {
 /// The consumer that asks.
 pub(crate) struct Meta {
     consumer: BaseConsumer<Told>,
+    /// The log's clients that are closed already.
+    pub(crate) leaving: Arc<Leaving>,
+    pub(crate) patience: Patience,
+    sights: Sights,
+    /// Those of all readers.
+    doors: Mutex<Vec<Weak<Door>>>,
 }
 
 impl Meta {
     pub(crate) fn open(config: &KafkaConfig) -> Result<Self, LogError> {
         let consumer = config.meta().create_with_context(Told::default());
-        Ok(Self { consumer: consumer.map_err(|e| log_error("open a Kafka consumer", "", &e))? })
+        let consumer = consumer.map_err(|e| log_error("open a Kafka consumer", "", &e))?;
+        Ok(Self {
+            consumer,
+            leaving: Arc::default(),
+            patience: Patience::default(),
+            sights: Sights::default(),
+            doors: Mutex::default(),
+        })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn consumer(&self) -> &BaseConsumer<Told> {
+        &self.consumer
     }
 
     /// librdkafka's log lines wait in a queue until they are polled.
@@ -47,6 +64,19 @@ impl Meta {
             self.consumer.poll(Duration::ZERO);
         }
         answer
+    }
+
+    /// There is a reader more.
+    pub(crate) fn opened(&self, door: &Arc<Door>) {
+        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        doors.retain(|door| door.strong_count() > 0);
+        doors.push(Arc::downgrade(door));
+    }
+
+    /// About how many bytes the queues of all readers hold.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        let doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        doors.iter().filter_map(Weak::upgrade).map(|door| door.held_bytes()).sum()
     }
 
     /// Whether any broker answers.
@@ -86,9 +116,15 @@ impl Meta {
 
     /// One topic.
     pub(crate) fn topic(&self, topic: &str) -> Result<Option<TopicInfo>, LogError> {
-        let partitions = self.heard(partitions(self.consumer.client(), topic, ANSWER));
-        let partitions = partitions.map_err(|e| log_error(&format!("look up topic \"{topic}\""), topic, &e))?;
-        Ok(partitions.map(|partitions| TopicInfo { topic: topic.into(), partitions }))
+        let missing = KafkaError::MetadataFetch(Code::UnknownTopicOrPartition);
+        let there = self.patience.ask(topic, || {
+            self.heard(partitions(self.consumer.client(), topic, ANSWER))?.ok_or_else(|| missing.clone())
+        });
+        match there {
+            Ok(partitions) => Ok(Some(TopicInfo { topic: topic.into(), partitions })),
+            Err(error) if error == missing => Ok(None),
+            Err(error) => Err(log_error(&format!("look up topic \"{topic}\""), topic, &error)),
+        }
     }
 
     /// An error unless the partition exists.
@@ -108,13 +144,20 @@ impl Meta {
 
     /// What a partition that exists holds.
     pub(crate) fn bounds(&self, at: &TopicPartition) -> Result<Bounds, LogError> {
-        let answer = led(|| self.heard(self.consumer.fetch_watermarks(&at.topic, at.partition.0, ANSWER)));
+        let asked = || self.heard(self.consumer.fetch_watermarks(&at.topic, at.partition.0, ANSWER));
+        let answer = self.patience.ask(&at.topic, asked);
         let (low, high) = answer.map_err(|e| {
             let doing = format!("ask for the offsets of topic \"{}\" partition {}", at.topic, at.partition);
             log_error(&doing, &at.topic, &e)
         })?;
         // With a transaction open from the first offset on, or records deleted above it, the stable end may lie below.
         Ok(Bounds { low: Offset(low), high: Offset(high.max(low)) })
+    }
+
+    /// What a partition held, and how long ago, which is less than `at_most`.
+    pub(crate) fn bounds_seen(&self, at: &TopicPartition, at_most: Duration) -> Result<(Bounds, Duration), LogError> {
+        let all = |wanted: &[&TopicPartition]| self.heard(sight::ask_all(&self.consumer, wanted));
+        self.sights.bounds(at, at_most, all, || self.exists(at).and_then(|()| self.bounds(at)))
     }
 
     /// The first offset at or after a time; `None` if no record is that late.
@@ -127,32 +170,16 @@ impl Meta {
         // Times before 1970 have no meaning to Kafka: negative ones are its words for first and last.
         let asked = At::Offset(time.0.max(0));
         times.add_partition_offset(&at.topic, at.partition.0, asked).map_err(|e| failed(&e))?;
-        let found = self.heard(self.consumer.offsets_for_times(times, ANSWER)).map_err(|e| failed(&e))?;
-        let elements = found.elements();
-        let Some(element) = elements.first() else {
-            return Ok(None);
-        };
-        element.error().map_err(|e| failed(&e))?;
-        match element.offset() {
-            At::Offset(offset) => Ok(Some(Offset(offset))),
+        let found = self.patience.ask(&at.topic, || {
+            let found = self.heard(self.consumer.offsets_for_times(times.clone(), ANSWER))?;
+            let elements = found.elements();
+            elements.first().map(|element| element.error().map(|()| element.offset())).transpose()
+        });
+        match found.map_err(|e| failed(&e))? {
+            Some(At::Offset(offset)) => Ok(Some(Offset(offset))),
             _ => Ok(None),
         }
     }
-}
-
-/// Asks again while the partition has no leader: of a topic that was just made, a broker may not know yet that it is.
-fn led<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
-    let deadline = Instant::now() + ANSWER;
-    loop {
-        match ask() {
-            Err(error) if leaderless(&error) && Instant::now() < deadline => thread::sleep(AGAIN),
-            answer => return answer,
-        }
-    }
-}
-
-fn leaderless(error: &KafkaError) -> bool {
-    matches!(error.rdkafka_error_code(), Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable))
 }
 
 /// Whether Kafka would take this for a topic's name. librdkafka's bindings abort the process on an empty one.
@@ -188,15 +215,6 @@ pub(crate) fn partitions<C: ClientContext>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_partition_without_a_leader_is_asked_again() {
-        let refused = |code| Err::<u32, _>(KafkaError::MetadataFetch(code));
-        let mut answers = vec![Ok(7), refused(Code::LeaderNotAvailable), refused(Code::NotLeaderForPartition)];
-        assert_eq!(led(|| answers.pop().expect("an answer")), Ok(7));
-        let mut answers = vec![Ok(7), refused(Code::TopicAuthorizationFailed)];
-        assert_eq!(led(|| answers.pop().expect("an answer")), refused(Code::TopicAuthorizationFailed));
-    }
 
     #[test]
     fn names_that_kafka_takes() {

@@ -3,6 +3,7 @@
 //! Between a reader's place and the end there may be only control records, aborted transactions, or gaps that compaction
 //! left. A consumer of its own reads from there: the first record, or the end of the partition, is the answer.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::{LogError, TopicPartition};
@@ -14,6 +15,7 @@ use zset::{Offset, TimestampMs};
 use crate::config::KafkaConfig;
 use crate::context::Told;
 use crate::error::{is_missing, log_error};
+use crate::leaving::{Apart, Leaving};
 
 /// How long anything at all is waited for.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -21,7 +23,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// The offset of the first readable record at or after `from` whose time is not before `not_before`; `None` if there is
 /// none below the end that was stable at some moment of this call.
 pub(crate) fn first_record(
-    config: &KafkaConfig,
+    (config, leaving): (&KafkaConfig, &Arc<Leaving>),
     at: &TopicPartition,
     from: Offset,
     not_before: TimestampMs,
@@ -29,6 +31,7 @@ pub(crate) fn first_record(
     let doing = format!("look for records of topic \"{}\" partition {} from offset {from}", at.topic, at.partition);
     let failed = |e: &KafkaError| log_error(&doing, &at.topic, e);
     let consumer: BaseConsumer<Told> = config.probe().create_with_context(Told::default()).map_err(|e| failed(&e))?;
+    let consumer = Apart::new(consumer, leaving);
     let mut partition = TopicPartitionList::new();
     partition.add_partition_offset(&at.topic, at.partition.0, At::Offset(from.0)).map_err(|e| failed(&e))?;
     consumer.assign(&partition).map_err(|e| failed(&e))?;

@@ -1,54 +1,36 @@
-//! A reader: one librdkafka consumer over the partitions that were assigned to it.
+//! A reader: what a consumer of librdkafka's has of the partitions that were assigned to it. The consumer is its own or shared (`client`).
 //!
 //! Guarantees: committed records only; within a partition by offset, each once; nothing before the offset of `assign`; a
 //! position that is gone is an error, and stays one until the partition is assigned anew or taken out. Brokers that go
 //! away are librdkafka's matter: after a while without an answer the caller is told, and may go on polling.
 
+mod gather;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use api::{LogError, Reader, Record, TopicPartition};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use api::{Bell, LogError, Reader, Record, TopicPartition};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::BorrowedMessage;
-use rdkafka::{Message, Offset as At, TopicPartitionList};
 use zset::{Offset, TimestampMs};
 
-use crate::batch::Batch;
+use crate::assigned::{Assigned, Partitions};
+use crate::client::{Client, Clients, Door, Whose};
 use crate::config::KafkaConfig;
-use crate::context::Told;
 use crate::error::{is_missing, log_error};
 use crate::meta::Meta;
+use crate::native::Queue;
 use crate::probe;
-
-const ANY_TIME: TimestampMs = TimestampMs(i64::MIN);
 
 /// Without any broker for this long the caller is told.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
-/// A partition that is read.
-struct Assigned {
-    at: TopicPartition,
-    /// No record below it is wanted any more: one behind the last record delivered.
-    next: i64,
-    /// A record came since it was assigned: librdkafka's position is that of this assignment.
-    delivered: bool,
-    /// It was assigned before: librdkafka's position may still be that of the former assignment.
-    moved: bool,
-    /// librdkafka met the end after the last record. A hint only: it does not say of which topic.
-    met_end: bool,
-    /// Below it nothing readable is left.
-    nothing_below: i64,
-    /// The next readable record, if it was looked for.
-    waiting: Option<i64>,
-}
-
-/// Partitions by topic and number, so that a message finds its own without allocating.
-type Partitions = BTreeMap<Arc<str>, BTreeMap<i32, Assigned>>;
-
 pub(crate) struct KafkaReader {
-    consumer: BaseConsumer<Told>,
+    /// Where its partitions lead. It goes before the client.
+    inbox: Arc<Queue>,
+    client: Arc<Client>,
+    whose: Whose,
+    door: Arc<Door>,
     meta: Arc<Meta>,
     config: KafkaConfig,
     partitions: Partitions,
@@ -58,17 +40,34 @@ pub(crate) struct KafkaReader {
     alarm: Option<Code>,
     /// Partitions that stand still until they are assigned anew or taken out.
     broken: BTreeSet<TopicPartition>,
-    /// All that were ever assigned.
+    /// All that were ever assigned to a client of its own.
     seen: BTreeSet<TopicPartition>,
-    /// Since when no broker was there.
-    silent: Option<Instant>,
+    /// How many of the client's alarms were looked into.
+    alarms: u64,
 }
 
 impl KafkaReader {
+    /// With a client of its own.
     pub(crate) fn open(config: &KafkaConfig, meta: Arc<Meta>) -> Result<Self, LogError> {
-        let consumer = config.reader().create_with_context(Told::default());
-        Ok(Self {
-            consumer: consumer.map_err(|e| log_error("open a Kafka consumer", "", &e))?,
+        let client = Client::open(config, &meta.leaving)?;
+        Ok(Self::with(Arc::new(client), Whose::Own, config, meta))
+    }
+
+    /// With a client that others have too.
+    pub(crate) fn open_shared(config: &KafkaConfig, meta: Arc<Meta>, clients: &Arc<Clients>) -> Result<Self, LogError> {
+        let client = clients.claim(config, &meta.leaving, &[])?;
+        Ok(Self::with(client, Whose::Shared(Arc::clone(clients)), config, meta))
+    }
+
+    fn with(client: Arc<Client>, whose: Whose, config: &KafkaConfig, meta: Arc<Meta>) -> Self {
+        let (inbox, door) = (Arc::new(client.inbox()), Arc::<Door>::default());
+        door.lead(&client, &inbox);
+        meta.opened(&door);
+        Self {
+            inbox,
+            door,
+            client,
+            whose,
             meta,
             config: config.clone(),
             partitions: BTreeMap::new(),
@@ -76,8 +75,45 @@ impl KafkaReader {
             alarm: None,
             broken: BTreeSet::new(),
             seen: BTreeSet::new(),
-            silent: None,
-        })
+            alarms: 0,
+        }
+    }
+
+    /// Goes on with another client, if the one that it has was already used for a partition.
+    fn make_way(&mut self, at: &TopicPartition) -> Result<(), LogError> {
+        let others = || self.partitions.values().flat_map(BTreeMap::values);
+        let tools = (&self.config, &self.meta.leaving);
+        let names = others().map(|assigned| assigned.at.clone());
+        let Some(client) = self.whose.other(tools, &self.client, at, names)? else { return Ok(()) };
+        let inbox = Arc::new(client.inbox());
+        for (done, assigned) in others().enumerate() {
+            if let Err(error) = client.assign(&assigned.at, assigned.next, &inbox) {
+                // Nobody would read them there.
+                others().take(done).for_each(|assigned| drop(client.unassign(&assigned.at)));
+                return Err(error);
+            }
+        }
+        self.leave();
+        for assigned in self.partitions.values_mut().flat_map(BTreeMap::values_mut) {
+            assigned.begin_anew();
+        }
+        self.door.lead(&client, &inbox);
+        self.inbox = inbox;
+        self.client = client;
+        self.alarms = 0;
+        Ok(())
+    }
+
+    /// Gives a shared client back.
+    fn leave(&self) {
+        if matches!(self.whose, Whose::Own) {
+            return;
+        }
+        for assigned in self.partitions.values().flat_map(BTreeMap::values) {
+            if let Err(error) = self.client.unassign(&assigned.at) {
+                tracing::debug!(target: "kafka", "{error}");
+            }
+        }
     }
 
     fn assigned(&mut self, at: &TopicPartition) -> Option<&mut Assigned> {
@@ -96,40 +132,11 @@ impl KafkaReader {
         if removed.is_none() {
             return Ok(());
         }
-        let mut list = TopicPartitionList::new();
-        list.add_partition(&at.topic, at.partition.0);
-        let done = self.consumer.incremental_unassign(&list);
-        done.map_err(|e| log_error(&format!("stop reading topic \"{}\"", at.topic), &at.topic, &e))
+        self.client.unassign(at)
     }
 
-    /// Where librdkafka is: behind the last record or control record that it served.
     fn position(&self, at: &TopicPartition) -> Option<i64> {
-        let positions = self.consumer.position().ok()?;
-        match positions.find_partition(&at.topic, at.partition.0)?.offset() {
-            At::Offset(offset) => Some(offset),
-            _ => None,
-        }
-    }
-
-    /// Takes notice of an error event.
-    fn heed(&mut self, error: &KafkaError) {
-        match error {
-            KafkaError::PartitionEOF(partition) => {
-                for of in self.partitions.values_mut() {
-                    if let Some(assigned) = of.get_mut(partition) {
-                        assigned.met_end = true;
-                    }
-                }
-                self.silent = None;
-            }
-            KafkaError::MessageConsumptionFatal(code) => self.alarm = Some(*code),
-            KafkaError::MessageConsumption(code) if is_alarming(*code) => self.alarm = Some(*code),
-            KafkaError::MessageConsumption(code) if is_silence(*code) => {
-                self.silent.get_or_insert_with(Instant::now);
-            }
-            // What is left librdkafka mends, or it concerns the consumer group, which is not used.
-            other => tracing::debug!(target: "kafka", "while reading: {other}"),
-        }
+        self.client.position(at).map(|offset| offset.0)
     }
 
     /// Why a partition cannot be read, if it cannot.
@@ -139,9 +146,7 @@ impl KafkaReader {
             Ok(bounds) => bounds,
             Err(error) => return Some(error),
         };
-        let trusted = assigned.delivered || !assigned.moved;
-        let position = self.position(at).filter(|_| trusted);
-        let offset = Offset(position.unwrap_or(assigned.next).max(assigned.next));
+        let offset = Offset(assigned.reached(self.position(at)));
         if (bounds.low..=bounds.high).contains(&offset) {
             return None;
         }
@@ -190,77 +195,23 @@ impl KafkaReader {
 
     /// Told when nothing came and no broker has been there for long.
     fn raise_silence(&mut self) -> Result<(), LogError> {
-        let Some(since) = self.silent.filter(|since| since.elapsed() > SILENCE_MAX) else {
-            return Ok(());
-        };
-        if self.meta.answers(Duration::from_secs(2)) {
-            self.silent = None;
+        let silence = self.client.silence();
+        if silence <= SILENCE_MAX {
             return Ok(());
         }
-        let (seconds, brokers) = (since.elapsed().as_secs(), &self.config.brokers);
+        if self.meta.answers(Duration::from_secs(2)) {
+            self.client.answered();
+            return Ok(());
+        }
+        let (seconds, brokers) = (silence.as_secs(), &self.config.brokers);
         Err(LogError::Retriable(format!("cannot read: no Kafka broker of {brokers} has answered for {seconds} s")))
     }
+}
 
-    /// Gathers records until there are `max`, or nothing is at hand and the time for the first is over.
-    fn gather(&mut self, max: usize, deadline: Instant) -> Batch {
-        let mut batch = Batch::default();
-        while batch.len() < max && !batch.is_full() && self.alarm.is_none() {
-            let wait =
-                if batch.is_empty() { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
-            let failed = match self.consumer.poll(wait) {
-                Some(Ok(message)) => {
-                    accept(&mut self.partitions, &message, &mut batch);
-                    continue;
-                }
-                Some(Err(error)) => error,
-                None if !batch.is_empty() || Instant::now() >= deadline => break,
-                None => continue,
-            };
-            self.heed(&failed);
-        }
-        if !batch.is_empty() {
-            self.silent = None;
-        }
-        batch
+impl Drop for KafkaReader {
+    fn drop(&mut self) {
+        self.leave();
     }
-}
-
-/// Takes a message, unless it is of an assignment that is over.
-fn accept(partitions: &mut Partitions, message: &BorrowedMessage<'_>, batch: &mut Batch) {
-    let of = partitions.get_mut(message.topic());
-    let Some(assigned) = of.and_then(|of| of.get_mut(&message.partition())) else {
-        return;
-    };
-    if message.offset() < assigned.next {
-        return;
-    }
-    assigned.next = message.offset() + 1;
-    assigned.delivered = true;
-    assigned.met_end = false;
-    batch.push(&assigned.at, message);
-}
-
-/// The partition it is about stands still, and nothing but a new assignment moves it.
-fn is_alarming(code: Code) -> bool {
-    is_missing(code)
-        || matches!(
-            code,
-            Code::AutoOffsetReset
-                | Code::OffsetOutOfRange
-                | Code::LogTruncation
-                | Code::TopicAuthorizationFailed
-                | Code::BadMessage
-                | Code::BadCompression
-                | Code::InvalidMessage
-                | Code::UnsupportedFeature
-        )
-}
-
-fn is_silence(code: Code) -> bool {
-    matches!(
-        code,
-        Code::AllBrokersDown | Code::Resolve | Code::Authentication | Code::SSL | Code::SaslAuthenticationFailed
-    )
 }
 
 impl Reader for KafkaReader {
@@ -272,16 +223,15 @@ impl Reader for KafkaReader {
             return Err(LogError::OutOfRange { topic, partition, offset, low: bounds.low, high: bounds.high });
         }
         self.remove(at)?;
-        let failed = |e: KafkaError| log_error(&format!("read topic \"{}\"", at.topic), &at.topic, &e);
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&at.topic, at.partition.0, At::Offset(offset.0)).map_err(failed)?;
-        self.consumer.incremental_assign(&list).map_err(failed)?;
+        self.make_way(at)?;
+        self.client.assign(at, offset.0, &self.inbox)?;
         let assigned = Assigned {
             at: at.clone(),
             next: offset.0,
             delivered: false,
-            moved: !self.seen.insert(at.clone()),
+            moved: matches!(self.whose, Whose::Own) && !self.seen.insert(at.clone()),
             met_end: false,
+            ended_at: None,
             nothing_below: offset.0,
             waiting: None,
         };
@@ -300,9 +250,12 @@ impl Reader for KafkaReader {
         }
         let deadline = Instant::now() + if records.is_empty() { wait } else { Duration::ZERO };
         let batch = self.gather(max - records.len(), deadline);
-        if records.is_empty() && batch.is_empty() {
-            self.raise_alarm()?;
-            self.raise_silence()?;
+        if records.is_empty() {
+            if batch.is_empty() {
+                self.raise_alarm()?;
+                self.raise_silence()?;
+            }
+            return Ok(batch.finish());
         }
         records.append(&mut batch.finish());
         Ok(records)
@@ -334,15 +287,15 @@ impl Reader for KafkaReader {
         if assigned.waiting.is_some_and(|waiting| assigned.next <= waiting) {
             return Ok(false);
         }
-        let trusted = assigned.delivered || !assigned.moved;
-        let reached = position.filter(|_| trusted).unwrap_or(assigned.next).max(assigned.next);
+        let reached = assigned.reached(position);
         if reached >= high {
             return Ok(true);
         }
         if !assigned.met_end {
             return Ok(false);
         }
-        let found = probe::first_record(&self.config, at, Offset(reached), ANY_TIME)?;
+        let found =
+            probe::first_record((&self.config, &self.meta.leaving), at, Offset(reached), TimestampMs(i64::MIN))?;
         let Some(assigned) = self.assigned(at) else {
             return Ok(false);
         };
@@ -357,25 +310,12 @@ impl Reader for KafkaReader {
             }
         }
     }
+
+    fn bell(&self) -> Option<Bell> {
+        let door = Arc::clone(&self.door);
+        Some(Box::new(move || door.ring()))
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use api::Log;
-
-    use super::*;
-    use crate::against_kafka::support::{brokers, config, log_and_topic, records};
-
-    /// librdkafka does not say of which topic it met the end: partitions of the same number are all told.
-    #[test]
-    fn the_end_of_another_topic_is_only_a_hint() {
-        let (log, at) = log_and_topic("hint");
-        log.append(&records(&at, "a", 5)).unwrap();
-        let config = config(&brokers(), "hint");
-        let mut reader = KafkaReader::open(&config, Arc::new(Meta::open(&config).unwrap())).unwrap();
-        reader.assign(&at, Offset(0)).unwrap();
-        reader.heed(&KafkaError::PartitionEOF(0));
-        assert!(!reader.at_end(&at).unwrap(), "five records are ahead");
-    }
-}
+mod tests;

@@ -1,11 +1,10 @@
 //! Sends records and collects what became of each: its offset, or why it failed.
 //!
-//! Used inside transactions and without. Delivery reports carry the record's index and the number of the round, so that
-//! a late report of a round that was given up is not taken for one of the next.
+//! Used inside transactions and without.
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::{OutRecord, TopicPartition};
@@ -13,44 +12,21 @@ use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
-use rdkafka::message::{Header, Message, OwnedHeaders};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
-use zset::Offset;
+use zset::{Offset, TimestampMs};
 
 use crate::context::tell;
 use crate::meta;
+use crate::native::{self, Topic};
+use crate::round::{Failure, Round};
+use crate::windows::Windows;
 
-/// A record that was not written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Failure {
-    /// Its place among the records.
-    pub(crate) index: usize,
-    /// Why.
-    pub(crate) code: Code,
-}
-
-/// What is known of the records of a round.
+/// The producer's context. What it is told of deliveries nobody waits for any more: [`Sender`] hears of them by itself.
 #[derive(Default)]
-struct Round {
-    number: u32,
-    /// The offsets of those that were written.
-    offsets: Vec<Option<Offset>>,
-    failures: Vec<Failure>,
-    /// Sent, and not heard of.
-    open: usize,
-}
+pub(crate) struct Quiet;
 
-/// The producer's context: hears the delivery reports.
-#[derive(Default)]
-pub(crate) struct Reports(Mutex<Round>);
-
-impl Reports {
-    fn round(&self) -> MutexGuard<'_, Round> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ClientContext for Reports {
+impl ClientContext for Quiet {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         tell(level, facility, line);
     }
@@ -60,46 +36,16 @@ impl ClientContext for Reports {
     }
 }
 
-impl ProducerContext for Reports {
+impl ProducerContext for Quiet {
     type DeliveryOpaque = usize;
 
-    fn delivery(&self, report: &DeliveryResult<'_>, opaque: usize) {
-        let (number, index) = ((opaque >> 32) as u32, opaque & 0xffff_ffff);
-        let mut round = self.round();
-        if round.number != number {
-            return;
-        }
-        round.open -= 1;
-        match report {
-            Ok(message) => round.offsets[index] = Some(Offset(message.offset())),
-            Err((error, _)) => {
-                let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
-                round.failures.push(Failure { index, code });
-            }
-        }
-    }
-}
-
-/// How many bytes of a topic are sent before its reports are waited for, where a topic takes no full batches.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Windows(HashMap<Arc<str>, usize>);
-
-/// Less than this no record is: each is then alone in its batch.
-const ALONE: usize = 1;
-
-impl Windows {
-    /// The next smaller window; false if records go alone already.
-    pub(crate) fn shrink(&mut self, topic: &Arc<str>) -> bool {
-        let window = self.0.entry(topic.clone()).or_insert(4 << 20);
-        let was_alone = *window == ALONE;
-        *window = if *window > 16 << 10 { *window / 16 } else { ALONE };
-        !was_alone
-    }
+    fn delivery(&self, _: &DeliveryResult<'_>, _: usize) {}
 }
 
 /// A producer and the records on their way.
 pub(crate) struct Sender {
-    pub(crate) producer: BaseProducer<Reports>,
+    pub(crate) producer: BaseProducer<Quiet>,
+    round: Round,
     /// The topics that were seen, with their partitions; and when it was begun to look.
     known: HashMap<Arc<str>, u32>,
     since: Instant,
@@ -125,6 +71,12 @@ const COMMIT_LEAST: Duration = Duration::from_secs(5);
 /// How long a question may take while a commit waits for the answer.
 const QUESTION: Duration = Duration::from_secs(5);
 
+/// How long it is waited for what librdkafka has to tell, before it is looked whether to go on waiting.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// Records sent before it is looked what became of those before.
+const RUN_MAX: usize = 512;
+
 /// When nothing is heard for this long, it is asked whether the topics are still there.
 const STALL: Duration = Duration::from_secs(1);
 
@@ -138,16 +90,18 @@ const MISSING: Duration = Duration::from_secs(1);
 impl Sender {
     pub(crate) fn open(config: &ClientConfig) -> KafkaResult<Self> {
         Ok(Self {
-            producer: config.create_with_context(Reports::default())?,
+            producer: config.create_with_context(Quiet)?,
+            round: Round::default(),
             known: HashMap::new(),
             since: Instant::now(),
             waits: None,
         })
     }
 
-    /// Handles what librdkafka has to tell.
-    pub(crate) fn serve(&self, wait: Duration) {
-        self.producer.poll(wait);
+    /// Handles what librdkafka has to tell; waits for it a while.
+    pub(crate) fn serve(&mut self, wait: Duration) {
+        let round = &mut self.round;
+        native::hear(self.producer.client(), wait, &mut |number, outcome| round.hear(number, outcome));
         if let Some(waits) = &self.waits
             && waits.asked.get().elapsed() > ASK_EVERY
         {
@@ -178,16 +132,14 @@ impl Sender {
 
     /// The failures of this round, first records first.
     pub(crate) fn failures(&self) -> Vec<Failure> {
-        let mut failures = self.producer.context().round().failures.clone();
+        let mut failures = self.round.failures.clone();
         failures.sort_by_key(|failure| failure.index);
         failures
     }
 
     /// Nothing that was sent before is heard of after this.
-    fn begin(&self, records: usize) {
-        let mut round = self.producer.context().round();
-        let number = round.number.wrapping_add(1);
-        *round = Round { number, offsets: vec![None; records], failures: Vec::new(), open: 0 };
+    fn begin(&mut self, records: usize) {
+        self.round = self.round.next(records);
     }
 
     /// The first record whose topic or partition does not exist.
@@ -200,7 +152,7 @@ impl Sender {
         let mut index = 0;
         while let Some(OutRecord { to, .. }) = records.get(index) {
             if self.is_known(to) {
-                index += 1;
+                index += run(&records[index..], |a, b| a == b);
                 continue;
             }
             let code = match meta::partitions(self.producer.client(), &to.topic, QUESTION)? {
@@ -233,64 +185,67 @@ impl Sender {
     pub(crate) fn send(&mut self, records: &[OutRecord], windows: &Windows) -> Option<Vec<Option<Offset>>> {
         self.begin(records.len());
         let mut sent: HashMap<&Arc<str>, usize> = HashMap::new();
-        for (index, record) in records.iter().enumerate() {
-            if let Some(window) = windows.0.get(&record.to.topic) {
-                let size = size(record);
-                let used = sent.entry(&record.to.topic).or_default();
-                if *used > 0 && *used + size > *window {
-                    *used = 0;
-                    self.wait(records)?;
+        let (mut done, mut unserved) = (0, 0);
+        while done < records.len() {
+            let rest = &records[done..records.len().min(done + RUN_MAX)];
+            let run = &rest[..run(rest, |a, b| a.topic == b.topic)];
+            match windows.of(&run[0].to.topic) {
+                None => self.send_run(done, run)?,
+                Some(window) => {
+                    for (index, record) in run.iter().enumerate() {
+                        let size = size(record);
+                        let used = sent.entry(&record.to.topic).or_default();
+                        if *used > 0 && *used + size > window {
+                            *used = 0;
+                            self.wait(records)?;
+                        }
+                        *used += size;
+                        self.send_run(done + index, std::slice::from_ref(record))?;
+                    }
                 }
-                *used += size;
             }
-            self.send_one(index, record)?;
-            if index % 512 == 511 {
+            done += run.len();
+            unserved += run.len();
+            if unserved >= RUN_MAX {
+                unserved = 0;
                 self.serve(Duration::ZERO);
-                if !self.producer.context().round().failures.is_empty() {
+                if !self.round.failures.is_empty() {
                     return None;
                 }
             }
         }
         self.wait(records)?;
-        Some(self.producer.context().round().offsets.clone())
+        Some(std::mem::take(&mut self.round.offsets))
     }
 
-    fn send_one(&self, index: usize, record: &OutRecord) -> Option<()> {
-        let number = {
-            let mut round = self.producer.context().round();
-            round.open += 1;
-            round.number as usize
-        };
-        let mut to_send = base_record(record, number << 32 | index);
-        loop {
-            match self.producer.send(to_send) {
-                Ok(()) => return Some(()),
-                Err((KafkaError::MessageProduction(Code::QueueFull), again)) if !self.is_over() => {
-                    self.serve(Duration::from_millis(1));
-                    to_send = again;
-                }
-                Err((error, _)) => {
-                    let code = error.rdkafka_error_code().unwrap_or(Code::InvalidArgument);
-                    let mut round = self.producer.context().round();
-                    round.open -= 1;
-                    round.failures.push(Failure { index, code });
+    /// Sends records of one topic; `first` is the place of the first of them.
+    fn send_run(&mut self, first: usize, records: &[OutRecord]) -> Option<()> {
+        self.round.open += records.len();
+        let mut sent = 0;
+        while sent < records.len() {
+            let (more, stopped) = enqueue(&self.producer, self.round.mark(first + sent), &records[sent..]);
+            sent += more;
+            match stopped {
+                None => {}
+                Some(Code::QueueFull) if !self.is_over() => self.serve(WAIT),
+                Some(code) => {
+                    self.round.open -= records.len() - sent;
+                    self.round.failures.push(Failure { index: first + sent, code });
                     return None;
                 }
             }
         }
+        Some(())
     }
 
     /// Waits until everything was heard of; `None` as soon as something failed.
     fn wait(&mut self, records: &[OutRecord]) -> Option<()> {
         let (mut last, mut heard) = (usize::MAX, Instant::now());
         loop {
-            let open = {
-                let round = self.producer.context().round();
-                if !round.failures.is_empty() {
-                    return None;
-                }
-                round.open
-            };
+            if !self.round.failures.is_empty() {
+                return None;
+            }
+            let open = self.round.open;
             if open == 0 {
                 return Some(());
             }
@@ -303,7 +258,7 @@ impl Sender {
                 self.look_for_missing(records);
                 heard = Instant::now();
             }
-            self.serve(Duration::from_millis(1));
+            self.serve(WAIT);
         }
     }
 
@@ -312,7 +267,7 @@ impl Sender {
         self.known.clear();
         // No answer: brokers are away, which librdkafka waits for.
         if let Ok(Some(failure)) = self.first_missing(records) {
-            self.producer.context().round().failures.push(failure);
+            self.round.failures.push(failure);
         }
     }
 
@@ -322,11 +277,41 @@ impl Sender {
     }
 
     /// Without a transaction: waits until each record was written or failed.
-    pub(crate) fn settle(&self) {
-        while self.producer.context().round().open > 0 {
-            self.serve(Duration::from_millis(1));
+    pub(crate) fn settle(&mut self) {
+        while self.round.open > 0 {
+            self.serve(WAIT);
         }
     }
+}
+
+/// How many records follow one another that go where the first goes.
+fn run(records: &[OutRecord], same: impl Fn(&TopicPartition, &TopicPartition) -> bool) -> usize {
+    let Some(first) = records.first() else { return 0 };
+    records.iter().take_while(|record| same(&record.to, &first.to)).count()
+}
+
+/// Gives records of one topic to librdkafka, which copies them: how many it took, and why not all.
+fn enqueue(producer: &BaseProducer<Quiet>, number: usize, records: &[OutRecord]) -> (usize, Option<Code>) {
+    let Some(first) = records.first() else { return (0, None) };
+    let Some(topic) = Topic::of(producer.client(), &first.to.topic) else { return (0, Some(Code::InvalidTopic)) };
+    for (index, record) in records.iter().enumerate() {
+        let taken = if record.headers.is_empty() {
+            let bytes = (record.key.as_deref(), record.value.as_deref());
+            topic.produce(record.to.partition.0, time(record), bytes, number + index)
+        } else {
+            let sent = producer.send(with_headers(record, number + index));
+            sent.map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(Code::InvalidArgument))
+        };
+        if let Err(code) = taken {
+            return (index, Some(code));
+        }
+    }
+    (records.len(), None)
+}
+
+/// To librdkafka 0 means now. A time that nobody has is changed by a millisecond rather than by fifty years.
+fn time(record: &OutRecord) -> TimestampMs {
+    TimestampMs(if record.timestamp.0 == 0 { 1 } else { record.timestamp.0 })
 }
 
 /// About what a record takes in a batch.
@@ -336,38 +321,21 @@ fn size(record: &OutRecord) -> usize {
     bytes(&record.key) + bytes(&record.value) + headers + 32
 }
 
-fn base_record(record: &OutRecord, opaque: usize) -> BaseRecord<'_, [u8], [u8], usize> {
-    let mut to_send = BaseRecord::with_opaque_to(&record.to.topic, opaque).partition(record.to.partition.0);
-    // To librdkafka 0 means now. A time that nobody has is changed by a millisecond rather than by fifty years.
-    to_send = to_send.timestamp(if record.timestamp.0 == 0 { 1 } else { record.timestamp.0 });
+fn with_headers(record: &OutRecord, number: usize) -> BaseRecord<'_, [u8], [u8], usize> {
+    let to_send = BaseRecord::with_opaque_to(&record.to.topic, number).partition(record.to.partition.0);
+    let mut to_send = to_send.timestamp(time(record).0);
     if let Some(key) = &record.key {
         to_send = to_send.key(&key[..]);
     }
     if let Some(value) = &record.value {
         to_send = to_send.payload(&value[..]);
     }
-    if !record.headers.is_empty() {
-        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-        for (key, value) in &record.headers {
-            headers = headers.insert(Header { key, value: value.as_deref() });
-        }
-        to_send = to_send.headers(headers);
+    let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+    for (key, value) in &record.headers {
+        headers = headers.insert(Header { key, value: value.as_deref() });
     }
-    to_send
+    to_send.headers(headers)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn windows_shrink_until_records_go_alone() {
-        let mut windows = Windows::default();
-        let topic: Arc<str> = "t".into();
-        let mut steps = Vec::new();
-        while windows.shrink(&topic) {
-            steps.push(windows.0[&topic]);
-        }
-        assert_eq!(steps, [256 << 10, 16 << 10, ALONE]);
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use api::OutRecord;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use crate::error::is_missing;
-use crate::sender::Failure;
+use crate::round::Failure;
 
 /// What to do about failures.
 #[derive(Debug, PartialEq, Eq)]

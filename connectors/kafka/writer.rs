@@ -14,8 +14,9 @@ use zset::Offset;
 
 use crate::config::KafkaConfig;
 use crate::error::{is_fenced, log_error};
-use crate::sender::{Sender, Windows};
+use crate::sender::Sender;
 use crate::verdict::{self, Verdict};
+use crate::windows::Windows;
 
 /// How long a start waits for the brokers, and for older transactions to be resolved.
 const INIT: Duration = Duration::from_secs(90);
@@ -77,7 +78,7 @@ impl KafkaWriter {
         let settings = config.transactional();
         let lifetime = settings.get("transaction.timeout.ms").and_then(|ms| ms.parse().ok()).unwrap_or(300_000);
         let doing = format!("open the producer of pipeline \"{}\"", config.pipeline);
-        let sender = Sender::open(&settings).map_err(|e| log_error(&doing, "", &e))?;
+        let mut sender = Sender::open(&settings).map_err(|e| log_error(&doing, "", &e))?;
         let deadline = Instant::now() + INIT;
         loop {
             let wait = deadline.saturating_duration_since(Instant::now()).min(Duration::from_secs(5));

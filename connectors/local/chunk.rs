@@ -152,6 +152,11 @@ impl Chunk {
         self.latest
     }
 
+    /// How many records are left.
+    pub(crate) fn left(&self) -> usize {
+        (self.count - self.read) as usize
+    }
+
     /// The next record.
     pub(crate) fn next(&mut self) -> Result<Option<Stored>, String> {
         if self.read == self.count {
@@ -171,7 +176,19 @@ impl Chunk {
         Ok(Some(Stored { offset, timestamp: self.time, key, value, headers }))
     }
 
+    #[inline]
     fn number(&mut self) -> Result<u64, String> {
+        // Most are of one byte.
+        match self.content.get(self.at) {
+            Some(byte) if *byte < 0x80 => {
+                self.at += 1;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_number(),
+        }
+    }
+
+    fn long_number(&mut self) -> Result<u64, String> {
         let mut n = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = *self.content.get(self.at).ok_or("a chunk's records are cut short")?;

@@ -35,6 +35,11 @@ impl Gathered {
 impl Cursor {
     /// Reads on up to the end of the partition as it was when the poll began.
     fn read(&mut self, shared: &Shared, place: &Place, into: &mut Gathered) -> Result<(), LogError> {
+        if self.next >= place.extent.high {
+            return Ok(());
+        }
+        // Whoever drops the records counts down where no reader counts up meanwhile.
+        let at = TopicPartition { topic: Arc::from(&*self.at.topic), partition: self.at.partition };
         while self.next < place.extent.high && !into.full() {
             let chunk = match &mut self.chunk {
                 Some(chunk) => chunk,
@@ -48,10 +53,14 @@ impl Cursor {
             if stored.offset < self.next {
                 continue; // The reader was put in the middle of the chunk.
             }
+            if into.records.len() == into.records.capacity() {
+                let left = usize::try_from(place.extent.high - self.next).unwrap_or(usize::MAX);
+                into.records.reserve(left.min(chunk.left() + 1).min(into.max - into.records.len()));
+            }
             into.bytes += stored.key.as_ref().map_or(0, |b| b.len()) + stored.value.as_ref().map_or(0, |b| b.len());
             self.next = stored.offset + 1;
             into.records.push(Record {
-                at: self.at.clone(),
+                at: at.clone(),
                 offset: Offset(stored.offset),
                 timestamp: TimestampMs(stored.timestamp),
                 key: stored.key,

@@ -12,12 +12,15 @@ pub struct Append;
 
 impl Envelope for Append {
     fn apply(&self, pass: &mut Pass<'_>) -> Result<(), Fault> {
+        let op = if pass.key.is_empty() { Op::Insert } else { Op::Upsert };
+        if pass.quick_row(op) {
+            return Ok(());
+        }
         if pass.open_value(Shape::Row)? == Body::Nothing {
             return Err(Fault::record(
                 "the value is null, and every record of an append topic is a row; if it deletes, use envelope 'upsert'",
             ));
         }
-        let op = if pass.key.is_empty() { Op::Insert } else { Op::Upsert };
-        pass.row(op, |_, _| Take::Image(Image::After))
+        pass.row_of(op, Image::After, |_, _| Take::Image(Image::After))
     }
 }

@@ -38,14 +38,14 @@ impl Envelope for Debezium {
             b'r' | b'c' => self.now(pass),
             b'u' if pass.key.is_empty() => {
                 before_needed(before, letter)?;
-                pass.row(Op::Retract, |_, _| Take::Sent(Image::Before))?;
+                pass.row_of(Op::Retract, Image::Before, |_, _| Take::Sent(Image::Before))?;
                 self.now(pass)
             }
             b'u' => self.update(pass, before),
             b'd' => {
                 before_needed(before, letter)?;
                 match pass.key.is_empty() {
-                    true => pass.row(Op::Retract, |_, _| Take::Sent(Image::Before)),
+                    true => pass.row_of(Op::Retract, Image::Before, |_, _| Take::Sent(Image::Before)),
                     false => delete(pass, Image::Before),
                 }
             }
@@ -61,7 +61,7 @@ impl Debezium {
     /// The row is there.
     fn now(&self, pass: &mut Pass<'_>) -> Result<(), Fault> {
         let op = if pass.key.is_empty() { Op::Insert } else { Op::Upsert };
-        pass.row(op, |pass, column| {
+        pass.row_of(op, Image::After, |pass, column| {
             let told = self.full_identity && pass.presence(Image::Before, column) == Presence::Value;
             match (told, pass.key.is_empty()) {
                 (true, _) => Take::AfterOrBefore,

@@ -63,6 +63,18 @@ impl Pass<'_> {
         }
     }
 
+    /// Adds the row that the value is, if it is one like that of the record before. Whether it did.
+    pub fn quick_row(&mut self, op: Op) -> bool {
+        let Some(value) = self.record.value.filter(|_| !self.watch.is_active()) else { return false };
+        let before = self.rows.len();
+        if !self.encoding.read_row(value, self.rows) {
+            self.rows.truncate(before);
+            return false;
+        }
+        self.rows.finish_row(op, self.origin);
+        true
+    }
+
     /// Opens the key.
     pub fn open_key(&mut self) -> Result<KeyBody, Fault> {
         match self.record.key {
@@ -86,6 +98,23 @@ impl Pass<'_> {
         for column in 0..self.columns.len() {
             let from = from(self, column);
             self.cell(op, column, from)?;
+        }
+        self.rows.finish_row(op, self.origin);
+        Ok(())
+    }
+
+    /// As [`Pass::row`], where `from` takes each value of `image` that is there from there.
+    pub fn row_of(&mut self, op: Op, image: Image, from: impl Fn(&Self, usize) -> Take) -> Result<(), Fault> {
+        let mut column = 0;
+        loop {
+            let bytes = if image == Image::Key { self.record.key } else { self.record.value };
+            column = self.encoding.read_usual(bytes.unwrap_or_default(), image, column, self.rows);
+            if column >= self.columns.len() {
+                break;
+            }
+            let from = from(self, column);
+            self.cell(op, column, from)?;
+            column += 1;
         }
         self.rows.finish_row(op, self.origin);
         Ok(())

@@ -6,25 +6,35 @@ use super::names::Names;
 use super::{scan, slow};
 use crate::watch::Watch;
 
+/// What is known of a token from passing over it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It is as it is written: a word, or a string without escapes.
+    Literal,
+    /// An integer of up to 18 digits.
+    Integer(i64),
+    /// Nothing.
+    Other,
+}
+
 /// A place in the bytes of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
     start: usize,
     end: usize,
-    /// Whether it is known that what stands there is as it is written: it has no escape.
-    literal: bool,
+    kind: Kind,
 }
 
 impl Span {
     /// Nowhere: no token of JSON is empty.
-    pub const NONE: Self = Self { start: 0, end: 0, literal: false };
+    pub const NONE: Self = Self { start: 0, end: 0, kind: Kind::Other };
 
-    pub fn new(start: usize, end: usize, literal: bool) -> Self {
-        Self { start, end, literal }
+    pub fn new(start: usize, end: usize, kind: Kind) -> Self {
+        Self { start, end, kind }
     }
 
-    pub fn is_literal(self) -> bool {
-        self.literal
+    pub fn kind(self) -> Kind {
+        self.kind
     }
 
     pub fn is_none(self) -> bool {
@@ -52,7 +62,7 @@ impl Located {
     /// The place of a part of the record.
     pub fn span(self, part: &str) -> Span {
         let start = self.offset(part);
-        Span { start, end: start + part.len(), literal: false }
+        Span { start, end: start + part.len(), kind: Kind::Other }
     }
 }
 

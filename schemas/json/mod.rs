@@ -9,6 +9,7 @@ mod connect;
 mod decimal;
 mod locate;
 mod names;
+mod quick;
 mod scan;
 mod slow;
 mod value;
@@ -20,6 +21,7 @@ use crate::cells::Cells;
 use crate::encoding::{Body, Encoding, Image, KeyBody, Operation, Presence, Shape};
 use crate::options::{BinaryMode, Modes};
 use crate::record::Fault;
+use crate::rows::Rows;
 use crate::watch::Watch;
 
 use connect::SchemaCache;
@@ -42,6 +44,8 @@ const UNAVAILABLE: [&str; 5] = [
 pub struct JsonEncoding {
     columns: Vec<Column>,
     key: Vec<usize>,
+    /// Of each column, whether it may be NULL.
+    nullable: Vec<bool>,
     key_names: Names,
     value_names: Names,
     spans: [Vec<Span>; 3],
@@ -62,6 +66,7 @@ impl JsonEncoding {
         Self {
             columns: columns.0.clone(),
             key: key.to_vec(),
+            nullable: columns.0.iter().enumerate().map(|(at, column)| column.nullable && !key.contains(&at)).collect(),
             key_names: Names::new(columns),
             value_names: Names::new(columns),
             spans: [vec![Span::NONE; count], vec![Span::NONE; count], vec![Span::NONE; count]],
@@ -172,25 +177,39 @@ impl Encoding for JsonEncoding {
         body.map_err(|error| Fault::record(broken::broken(document, &error)))
     }
 
+    fn read_row(&mut self, value: &[u8], rows: &mut Rows) -> bool {
+        let Self { columns, wires, nullable, value_names, .. } = self;
+        quick::row(value, value_names, &quick::Columns { columns, wires, nullable }, rows).is_some()
+    }
+
     fn presence(&self, bytes: &[u8], image: Image, column: usize) -> Presence {
         let span = self.span(image, column);
         match span.of(bytes) {
             _ if span.is_none() => Presence::Missing,
             b"null" if !(self.key_is_foreign && image == Image::Key) => Presence::Null,
-            token if self.foreign && UNAVAILABLE.iter().any(|placeholder| placeholder.as_bytes() == token) => {
-                Presence::Unavailable
-            }
+            token if self.foreign && is_unavailable(token) => Presence::Unavailable,
             _ => Presence::Value,
         }
+    }
+
+    fn read_usual(&mut self, bytes: &[u8], image: Image, from: usize, rows: &mut Rows) -> usize {
+        if self.key_is_foreign && image == Image::Key {
+            return from;
+        }
+        for (at, span) in self.spans[image as usize].iter().enumerate().skip(from) {
+            let token = span.of(bytes);
+            let placeholder = self.foreign && is_unavailable(token);
+            if placeholder || !value::read_usual(self.columns[at].ty, span.kind(), token, rows.column(at)) {
+                return at;
+            }
+        }
+        self.columns.len()
     }
 
     fn read(&mut self, bytes: &[u8], image: Image, column: usize, cells: &mut Cells) -> Result<(), Fault> {
         let span = self.span(image, column);
         let token = span.of(bytes);
         let Column { name, ty, .. } = &self.columns[column];
-        if span.is_literal() && value::read_usual(*ty, token, cells).is_some() {
-            return Ok(());
-        }
         let token = std::str::from_utf8(token).expect("the record was UTF-8 when it was opened");
         let wire = self.wire(image, column);
         let foreign = self.key_is_foreign && image == Image::Key;
@@ -207,6 +226,10 @@ impl Encoding for JsonEncoding {
         let of = |image, column| self.span(image, column).of(bytes);
         columns.iter().all(|&column| of(Image::Before, column) == of(Image::After, column))
     }
+}
+
+fn is_unavailable(token: &[u8]) -> bool {
+    UNAVAILABLE.iter().any(|placeholder| placeholder.as_bytes() == token)
 }
 
 fn operation(token: &str) -> Operation {

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use zset::ColumnType;
 
 use super::decimal::{read_unscaled, read_variable};
+use super::locate::Kind;
 use super::wire::{Unit, Wire};
 use crate::cells::{Cell, Cells};
 use crate::text::{self, Misfit, misfit, misfit_with};
@@ -25,36 +26,22 @@ impl From<Misfit> for Problem {
     }
 }
 
-/// Reads what most values are: integers, and text, booleans, of which all is as it is written. `None`: nothing was read.
-pub(super) fn read_usual(ty: ColumnType, token: &[u8], cells: &mut Cells) -> Option<()> {
-    let cell = match (ty, token) {
-        (ColumnType::BigInt, _) => Cell::BigInt(usual_integer(token)?),
-        (ColumnType::Int, _) => Cell::Int(i32::try_from(usual_integer(token)?).ok()?),
-        (ColumnType::SmallInt, _) => Cell::SmallInt(i16::try_from(usual_integer(token)?).ok()?),
-        // A character 0 would be written as an escape.
-        (ColumnType::Text, [b'"', text @ .., b'"']) => Cell::Bytes(text),
-        (ColumnType::Varchar(most), [b'"', text @ .., b'"']) if text.len() <= most as usize => Cell::Bytes(text),
-        (ColumnType::Boolean, b"true") => Cell::Boolean(true),
-        (ColumnType::Boolean, b"false") => Cell::Boolean(false),
-        _ => return None,
-    };
-    cells.push(cell).ok()
-}
-
-/// An integer of JSON of up to 18 digits.
-fn usual_integer(token: &[u8]) -> Option<i64> {
-    let (negative, digits) = match token {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    if digits.is_empty() || digits.len() > 18 {
-        return None;
+/// Reads what most values are: integers, and text and booleans that are as they are written. Whether it was one; if not, nothing was
+/// read.
+pub(super) fn read_usual(ty: ColumnType, kind: Kind, token: &[u8], cells: &mut Cells) -> bool {
+    match (kind, token) {
+        (Kind::Integer(value), _) => cells.push_integer(value),
+        (Kind::Literal, [b'"', text @ .., b'"']) => match ty {
+            // A character 0 would be written as an escape.
+            ColumnType::Text => cells.push(Cell::Bytes(text)).is_ok(),
+            ColumnType::Varchar(most) if text.len() <= most as usize => cells.push(Cell::Bytes(text)).is_ok(),
+            _ => false,
+        },
+        (Kind::Literal, word @ (b"true" | b"false")) if ty == ColumnType::Boolean => {
+            cells.push(Cell::Boolean(word == b"true")).is_ok()
+        }
+        _ => false,
     }
-    let mut value = 0;
-    for digit in digits {
-        value = value * 10 + i64::from(char::from(*digit).to_digit(10)?);
-    }
-    Some(if negative { -value } else { value })
 }
 
 /// Reads a token that is not null.

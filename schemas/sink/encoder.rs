@@ -1,16 +1,21 @@
 //! Deltas to records: one change per key and epoch, in the shape of the sink's envelope.
 //!
 //! The rows of a key are known by the text of its record key. The records of one delta are a function of it alone: they
-//! come in the order in which their keys first stand in the delta.
+//! come in the order in which their keys first stand in the delta. They are written into one buffer, of which each has its parts.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
+use bytes::Bytes;
 use plan::SinkEnvelope;
 use zset::{Delta, Epoch, RowType, TimestampMs};
 
 use super::murmur2::murmur2;
-use super::row::{BoundRows, RowWriter, whole};
-use crate::text::write_json_string;
+use super::row::{BoundRows, RowWriter};
+use crate::text::{write_i64, write_json_string};
+
+/// Room is made at once for no more bytes than this: the first record may be the only long one.
+const ROOM_MAX: usize = 16 << 20;
 
 /// What records are named after.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,9 +41,9 @@ pub struct SinkEpoch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SinkRecord {
     /// The key; `None` for a table without one.
-    pub key: Option<Vec<u8>>,
+    pub key: Option<Bytes>,
     /// The value; `None` is a tombstone.
-    pub value: Option<Vec<u8>>,
+    pub value: Option<Bytes>,
     /// The hash that chooses the partition: see [`super::partition`].
     pub partition_hash: u32,
 }
@@ -90,74 +95,93 @@ impl SinkEncoder {
         }
     }
 
-    /// The records of a consolidated delta. Panics if an append sink's delta retracts, which planning rules out.
+    /// The records of a delta of which no two rows cancel. Panics if an append sink's retracts, which planning rules out.
     pub fn encode(&self, delta: &Delta, at: &SinkEpoch) -> Vec<SinkRecord> {
         let rows = self.row.bind(delta.batch());
-        let mut records = Vec::with_capacity(delta.len());
+        let mut out = Out { buffer: Vec::new(), placed: Vec::with_capacity(delta.len()) };
         match &self.key {
-            Some(key) => {
-                for (key, change) in keyed_changes(&key.bind(delta.batch()), delta) {
-                    let hash = murmur2(&key) as u32;
-                    self.records(&rows, change, Some(key), hash, at, &mut records);
+            Some(key) if self.envelope != SinkEnvelope::Append => {
+                let changes = keyed_changes(&key.bind(delta.batch()), delta, &mut out.buffer);
+                for (done, (key, change)) in changes.iter().enumerate() {
+                    let hash = murmur2(&out.buffer[key.clone()]) as u32;
+                    self.keyed(&rows, *change, Placed { key: Some(key.clone()), value: None, hash }, at, &mut out);
+                    out.make_room(done, changes.len());
                 }
             }
-            None => {
-                let mut text = Vec::new();
+            // Rows without a key, and those that replace nothing, are each for itself.
+            key => {
+                let keys = key.as_ref().map(|key| key.bind(delta.batch()));
                 for (row, &weight) in delta.weights().values().iter().enumerate().filter(|(_, weight)| **weight != 0) {
-                    text.clear();
-                    rows.write(row, &mut text);
-                    let hash = murmur2(&text) as u32;
                     let change = match weight > 0 {
                         true => Change { before: None, after: Some(row) },
                         false => Change { before: Some(row), after: None },
                     };
+                    let key = keys.as_ref().map(|keys| {
+                        let begin = out.buffer.len();
+                        keys.write(row, &mut out.buffer);
+                        begin..out.buffer.len()
+                    });
+                    let (value, text) = self.value(&rows, change, at, &mut out.buffer);
+                    let hash = murmur2(&out.buffer[key.clone().unwrap_or(text)]) as u32;
+                    let tombstone = self.tombstone_of(change).then_some(Placed { key: None, value: None, hash });
                     for _ in 0..weight.unsigned_abs() {
-                        self.records(&rows, change, None, hash, at, &mut records);
+                        out.placed.push(Placed { key: key.clone(), value: Some(value.clone()), hash });
+                        out.placed.extend(tombstone.clone());
                     }
+                    out.make_room(row, delta.len());
                 }
             }
         }
-        records
+        out.records()
     }
 
-    fn records(
+    /// The records of a change of a key, of which `head` has all but the value.
+    fn keyed(&self, rows: &BoundRows<'_>, change: Change, head: Placed, at: &SinkEpoch, out: &mut Out) {
+        let deletes = self.envelope == SinkEnvelope::Upsert && change.after.is_none();
+        let value = (!deletes).then(|| self.value(rows, change, at, &mut out.buffer).0);
+        let tombstone = self.tombstone_of(change).then(|| head.clone());
+        out.placed.push(Placed { value, ..head });
+        out.placed.extend(tombstone);
+    }
+
+    /// Whether a record without a value follows that of a change.
+    fn tombstone_of(&self, change: Change) -> bool {
+        self.envelope == SinkEnvelope::Debezium && change.after.is_none() && self.tombstones
+    }
+
+    /// Writes the value of a change that has one: where it is, and where in it a row is that is in the change.
+    fn value(
         &self,
         rows: &BoundRows<'_>,
         change: Change,
-        key: Option<Vec<u8>>,
-        partition_hash: u32,
         at: &SinkEpoch,
-        records: &mut Vec<SinkRecord>,
-    ) {
-        let row = |row: usize| {
-            let mut value = Vec::with_capacity(128);
-            rows.write(row, &mut value);
-            value
-        };
-        match self.envelope {
-            SinkEnvelope::Append => {
-                assert!(change.before.is_none(), "the table of an append sink is proved never to retract");
-                records.extend(change.after.map(|after| SinkRecord { key, value: Some(row(after)), partition_hash }));
-            }
-            SinkEnvelope::Upsert => records.push(SinkRecord { key, value: change.after.map(row), partition_hash }),
-            SinkEnvelope::Debezium => {
-                let tombstone = (change.after.is_none() && self.tombstones).then(|| SinkRecord {
-                    key: key.clone(),
-                    value: None,
-                    partition_hash,
-                });
-                let value = Some(self.event(rows, change, at));
-                records.push(SinkRecord { key, value, partition_hash });
-                records.extend(tombstone);
-            }
+        out: &mut Vec<u8>,
+    ) -> (Range<usize>, Range<usize>) {
+        if self.envelope == SinkEnvelope::Debezium {
+            return self.event(rows, change, at, out);
         }
+        let appends = self.envelope == SinkEnvelope::Append;
+        assert!(!appends || change.before.is_none(), "the table of an append sink is proved never to retract");
+        let begin = out.len();
+        rows.write(change.after.expect("a change with a value has a row"), out);
+        (begin..out.len(), begin..out.len())
     }
 
-    fn event(&self, rows: &BoundRows<'_>, change: Change, at: &SinkEpoch) -> Vec<u8> {
-        let mut out = Vec::with_capacity(512);
-        let image = |row: Option<usize>, out: &mut Vec<u8>| match row {
-            Some(row) => rows.write(row, out),
-            None => out.extend_from_slice(b"null"),
+    fn event(
+        &self,
+        rows: &BoundRows<'_>,
+        change: Change,
+        at: &SinkEpoch,
+        out: &mut Vec<u8>,
+    ) -> (Range<usize>, Range<usize>) {
+        let begin = out.len();
+        let image = |row: Option<usize>, out: &mut Vec<u8>| {
+            let begin = out.len();
+            match row {
+                Some(row) => rows.write(row, out),
+                None => out.extend_from_slice(b"null"),
+            }
+            begin..out.len()
         };
         let op = match change {
             Change { before: Some(_), after: Some(_) } => b"u",
@@ -166,42 +190,77 @@ impl SinkEncoder {
             _ => b"c",
         };
         out.extend_from_slice(b"{\"before\":");
-        image(change.before, &mut out);
+        let before = image(change.before, out);
         out.extend_from_slice(b",\"after\":");
-        image(change.after, &mut out);
+        let after = image(change.after, out);
         out.push(b',');
         out.extend_from_slice(&self.source_head);
-        whole(at.timestamp.0, &mut out);
+        write_i64(at.timestamp.0, out);
         out.extend_from_slice(if at.snapshot { b",\"snapshot\":\"true\"" } else { b",\"snapshot\":\"false\"" });
         out.extend_from_slice(&self.source_tail);
-        whole(at.epoch.0 as i64, &mut out);
+        write_i64(at.epoch.0 as i64, out);
         out.extend_from_slice(b"},\"op\":\"");
         out.extend_from_slice(op);
         out.extend_from_slice(b"\",\"ts_ms\":");
-        whole(at.timestamp.0, &mut out);
+        write_i64(at.timestamp.0, out);
         out.push(b'}');
-        out
+        (begin..out.len(), if change.after.is_some() { after } else { before })
     }
 }
 
-/// The changes by record key, in the order in which the keys first stand in the delta.
-fn keyed_changes(keys: &BoundRows<'_>, delta: &Delta) -> Vec<(Vec<u8>, Change)> {
+/// A record whose parts stand in a buffer.
+#[derive(Debug, Clone)]
+struct Placed {
+    key: Option<Range<usize>>,
+    value: Option<Range<usize>>,
+    hash: u32,
+}
+
+/// The records of a delta while they are written.
+#[derive(Debug)]
+struct Out {
+    buffer: Vec<u8>,
+    placed: Vec<Placed>,
+}
+
+impl Out {
+    /// Behind the first of `count` changes: room for more like it, so that the buffer is not copied as it grows.
+    fn make_room(&mut self, done: usize, count: usize) {
+        let first = self.placed.first().and_then(|placed| placed.value.as_ref()).filter(|_| done == 0);
+        if let Some(first) = first {
+            self.buffer.reserve((first.len() + 8).saturating_mul(count - 1).min(ROOM_MAX));
+        }
+    }
+
+    fn records(self) -> Vec<SinkRecord> {
+        let buffer = Bytes::from(self.buffer);
+        let part = |part: Option<Range<usize>>| part.map(|part| buffer.slice(part));
+        let placed = self.placed.into_iter();
+        placed
+            .map(|Placed { key, value, hash }| SinkRecord { key: part(key), value: part(value), partition_hash: hash })
+            .collect()
+    }
+}
+
+/// The changes by record key, in the order in which the keys first stand in the delta. The keys are written into `text`, which is
+/// empty before: each change has its place in it.
+fn keyed_changes(keys: &BoundRows<'_>, delta: &Delta, text: &mut Vec<u8>) -> Vec<(Range<usize>, Change)> {
     let weights = delta.weights().values();
-    let (mut text, mut ends) = (Vec::new(), Vec::with_capacity(delta.len()));
+    let mut ends = Vec::with_capacity(delta.len());
     for row in 0..delta.len() {
-        keys.write(row, &mut text);
+        keys.write(row, text);
         ends.push(text.len());
     }
-    let key = |row: usize| &text[if row == 0 { 0 } else { ends[row - 1] }..ends[row]];
+    let key = |row: usize| (if row == 0 { 0 } else { ends[row - 1] })..ends[row];
     let mut places: HashMap<&[u8], usize> = HashMap::with_capacity(delta.len());
-    let mut changes: Vec<(usize, Change)> = Vec::with_capacity(delta.len());
+    let mut changes: Vec<(Range<usize>, Change)> = Vec::with_capacity(delta.len());
     for row in (0..delta.len()).filter(|row| weights[*row] != 0) {
-        let place = *places.entry(key(row)).or_insert_with(|| {
-            changes.push((row, Change::default()));
+        let place = *places.entry(&text[key(row)]).or_insert_with(|| {
+            changes.push((key(row), Change::default()));
             changes.len() - 1
         });
         let change = &mut changes[place].1;
         if weights[row] > 0 { change.after = Some(row) } else { change.before = Some(row) }
     }
-    changes.into_iter().map(|(row, change)| (key(row).to_vec(), change)).collect()
+    changes
 }

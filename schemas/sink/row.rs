@@ -10,7 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use std::io::Write as _;
 use zset::{ColumnType, RowType};
 
-use crate::text::{write_date, write_i256_trimmed, write_json_string, write_numeric128, write_time, write_timestamp};
+use crate::text::{
+    write_date, write_i64, write_i256_trimmed, write_json_string, write_numeric128, write_time, write_timestamp,
+};
 
 /// Writes objects with some columns of a table.
 #[derive(Debug)]
@@ -105,9 +107,9 @@ impl<'a> Values<'a> {
         match self {
             Self::Boolean(array) if array.is_null(row) => null(out),
             Self::Boolean(array) => out.extend_from_slice(if array.value(row) { b"true" } else { b"false" }),
-            Self::SmallInt(array) => value(array, row, out, |value, out| whole(i64::from(value), out)),
-            Self::Int(array) => value(array, row, out, |value, out| whole(i64::from(value), out)),
-            Self::BigInt(array) => value(array, row, out, whole),
+            Self::SmallInt(array) => value(array, row, out, |value, out| write_i64(value.into(), out)),
+            Self::Int(array) => value(array, row, out, |value, out| write_i64(value.into(), out)),
+            Self::BigInt(array) => value(array, row, out, write_i64),
             // Debug, not Display: the shortest digits, and an exponent where they would be many.
             Self::Real(array) => {
                 value(array, row, out, |value, out| float(value.into(), format_args!("{value:?}"), out))
@@ -150,11 +152,6 @@ fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.push(b'"');
     write(out);
     out.push(b'"');
-}
-
-/// Writes a whole number.
-pub(super) fn whole(value: i64, out: &mut Vec<u8>) {
-    write_numeric128(i128::from(value), 0, out);
 }
 
 fn float(value: f64, shortest: std::fmt::Arguments<'_>, out: &mut Vec<u8>) {

@@ -25,7 +25,7 @@ pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
 }
 
 /// How many days a month has.
-pub(super) fn days_in_month(year: i64, month: u32) -> u32 {
+pub fn days_in_month(year: i64, month: u32) -> u32 {
     match month {
         4 | 6 | 9 | 11 => 30,
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,

@@ -235,7 +235,10 @@ pub(crate) fn write_json_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let bytes = text.as_bytes();
     let mut clean = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
+    loop {
+        let at = clean + super::plain_len(&bytes[clean..]);
+        out.extend_from_slice(&bytes[clean..at]);
+        let Some(&byte) = bytes.get(at) else { break };
         let escape: &[u8] = match byte {
             b'"' => b"\\\"",
             b'\\' => b"\\\\",
@@ -244,20 +247,15 @@ pub(crate) fn write_json_string(text: &str, out: &mut Vec<u8>) {
             b'\n' => b"\\n",
             b'\r' => b"\\r",
             b'\t' => b"\\t",
-            0x00..=0x1f => b"",
-            _ => continue,
+            _ => {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                let [high, low] = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+                &[b'\\', b'u', b'0', b'0', high, low]
+            }
         };
-        out.extend_from_slice(&bytes[clean..at]);
+        out.extend_from_slice(escape);
         clean = at + 1;
-        if escape.is_empty() {
-            const HEX: &[u8; 16] = b"0123456789abcdef";
-            let [high, low] = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
-        } else {
-            out.extend_from_slice(escape);
-        }
     }
-    out.extend_from_slice(&bytes[clean..]);
     out.push(b'"');
 }
 

@@ -1,7 +1,6 @@
 //! Exact decimals: read without ever rounding, written with their scale.
 
 use std::borrow::Cow;
-use std::io::Write as _;
 
 use arrow::datatypes::i256;
 
@@ -198,6 +197,34 @@ pub fn rescale(unscaled: i256, from: i32, precision: u8, scale: i8) -> Result<i2
     Ok(value)
 }
 
+/// Writes a whole number in decimal.
+pub fn write_i64(value: i64, out: &mut Vec<u8>) {
+    static PAIRS: [[u8; 2]; 100] = {
+        let (mut pairs, mut at) = ([[0; 2]; 100], 0);
+        while at < 100 {
+            pairs[at] = [b'0' + (at / 10) as u8, b'0' + (at % 10) as u8];
+            at += 1;
+        }
+        pairs
+    };
+    // Two digits at a time from the end; the longest is -9223372036854775808.
+    let (mut text, mut at) = ([0u8; 20], 20);
+    let mut rest = value.unsigned_abs();
+    while rest >= 10 {
+        at -= 2;
+        text[at..at + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
+        rest /= 100;
+    }
+    if rest > 0 || at == text.len() {
+        at -= 1;
+        text[at] = b'0' + rest as u8;
+    }
+    if value < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&text[at..]);
+}
+
 /// Writes an unscaled integer with its scale: 1250 with 2 is `12.50`.
 pub fn write_numeric128(unscaled: i128, scale: i8, out: &mut Vec<u8>) {
     let mut digits = [0u8; 40];
@@ -225,11 +252,33 @@ pub fn write_numeric128(unscaled: i128, scale: i8, out: &mut Vec<u8>) {
 
 /// As [`write_numeric128`].
 pub fn write_numeric256(unscaled: i256, scale: i8, out: &mut Vec<u8>) {
-    let mut digits = Vec::with_capacity(80);
-    // Writing to a vector does not fail.
-    let _ = write!(digits, "{unscaled}");
-    let size = digits.strip_prefix(b"-").unwrap_or(&digits);
-    with_point(unscaled < i256::ZERO, size.strip_prefix(b"0").unwrap_or(size), scale, out);
+    if let Some(small) = unscaled.to_i128() {
+        return write_numeric128(small, scale, out);
+    }
+    let negative = unscaled < i256::ZERO;
+    let size = if negative { unscaled.wrapping_neg() } else { unscaled };
+    let mut limbs = [0u64; 4];
+    for (limb, bytes) in limbs.iter_mut().zip(size.to_le_bytes().chunks_exact(8)) {
+        *limb = bytes.iter().rev().fold(0, |limb, byte| limb << 8 | u64::from(*byte));
+    }
+    // The most are 77 digits, which are five pieces of 19.
+    const PIECE: u128 = 10_000_000_000_000_000_000;
+    let (mut digits, mut at) = ([0u8; 95], 95);
+    while limbs != [0; 4] {
+        let mut piece = 0u64;
+        for limb in limbs.iter_mut().rev() {
+            let both = u128::from(piece) << 64 | u128::from(*limb);
+            *limb = (both / PIECE) as u64;
+            piece = (both % PIECE) as u64;
+        }
+        for _ in 0..19 {
+            at -= 1;
+            digits[at] = b'0' + (piece % 10) as u8;
+            piece /= 10;
+        }
+    }
+    let zeros = digits[at..].iter().take_while(|digit| **digit == b'0').count();
+    with_point(negative, &digits[at + zeros..], scale, out);
 }
 
 /// As [`write_numeric256`], without the zeros at the end behind the point, which in a derived numeric mean nothing.

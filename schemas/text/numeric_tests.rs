@@ -48,6 +48,32 @@ fn wide_numbers_are_exact() {
     assert_eq!(out, b"0");
 }
 
+/// As arrow writes them, of every length.
+#[test]
+fn wide_numbers_are_written_digit_by_digit() {
+    let mut random = 7u64;
+    let mut next = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    };
+    let mut values = vec![i256::MIN, i256::MAX, i256::ZERO, i256::MINUS_ONE, i256::from_i128(i128::MIN)];
+    values.extend((0..76).flat_map(|power| {
+        let ten = i256::from_string(&format!("1{}", "0".repeat(power))).unwrap();
+        [ten, ten.wrapping_sub(i256::ONE), ten.wrapping_neg(), ten.wrapping_mul(i256::from_i128(7))]
+    }));
+    for bits in (0..256).chain(0..256) {
+        let words: Vec<u8> = (0..4).flat_map(|_| next().to_le_bytes()).collect();
+        values.push(i256::from_le_bytes(words.try_into().unwrap()) >> bits as u8);
+    }
+    for value in values {
+        let mut out = Vec::new();
+        write_numeric256(value, 0, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), value.to_string());
+    }
+}
+
 #[test]
 fn numerics_are_written_with_their_scale() {
     assert_eq!(shown(1250, 2), "12.50");
@@ -99,4 +125,15 @@ fn jsonb_numbers_are_postgresqls() {
     assert!(text("1e131072").is_err());
     assert!(text("1e-16384").is_err());
     assert_eq!(text("1e131071").unwrap().len(), 131_072);
+}
+
+#[test]
+fn whole_numbers_are_written() {
+    let all = (0..64).flat_map(|bit| [1i64 << bit, (1i64 << bit).wrapping_sub(1), (1i64 << bit).wrapping_neg()]);
+    let tens = (0..19).map(|power| 10i64.pow(power)).flat_map(|ten| [ten, ten - 1, -ten, 1 - ten]);
+    for value in all.chain(tens).chain([0, i64::MIN, i64::MAX, 1_005]) {
+        let mut out = b"x".to_vec();
+        write_i64(value, &mut out);
+        assert_eq!(out, format!("x{value}").into_bytes());
+    }
 }

@@ -10,6 +10,7 @@ mod duration;
 mod epochs;
 mod failure;
 mod files;
+mod memory;
 mod postgres;
 mod process;
 mod progress;
@@ -19,6 +20,8 @@ mod settings;
 mod signals;
 mod tls;
 mod topic;
+mod trim;
+mod workers;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -42,7 +45,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a pipeline.
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// Plan SQL files against an empty catalog and touch nothing.
     Check {
         /// SQL files, and folders of *.sql files, which are taken by name.
@@ -83,7 +86,7 @@ fn run_command() -> ExitCode {
         matches!(cli.command, Command::Demo(_) | Command::Bench(_) | Command::Checkpoint(_) | Command::Epochs(_));
     start_logging(if quiet { "warn" } else { "info" });
     let done = match cli.command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(*args),
         Command::Check { files } => check::check(&files),
         Command::Topic(args) => topic::topic(args),
         Command::Checkpoint(args) => checkpoint::checkpoint(args),

@@ -105,7 +105,7 @@ fn password_of(text: Option<&str>, place: &str) -> Result<Password, Failure> {
 }
 
 /// `64MB`, in PostgreSQL's units.
-fn size(text: &str) -> Result<usize, String> {
+pub(super) fn size(text: &str) -> Result<usize, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let shift = match unit.to_ascii_lowercase().as_str() {
@@ -118,7 +118,7 @@ fn size(text: &str) -> Result<usize, String> {
         number.parse().map_err(|_| "it is a whole number with a unit: 512kB, 256MB or 1GB".to_string())?;
     match number.checked_mul(1 << shift) {
         Some(bytes) if bytes >= 1 << 20 => Ok(bytes),
-        Some(_) => Err("a query needs 1MB at least".to_string()),
+        Some(_) => Err("1MB is needed at least".to_string()),
         None => Err("it is more than there can be".to_string()),
     }
 }

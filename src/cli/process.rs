@@ -23,7 +23,7 @@ use super::connectors::Beside;
 use super::files::SqlFile;
 use super::postgres::PgSettings;
 use super::progress::Progress;
-use super::{Failure, signals};
+use super::{Failure, memory, signals, workers};
 
 /// How long is waited for the loop at a time, before it is asked whether it still runs.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -52,6 +52,10 @@ pub(super) struct Settings {
     /// The certificate of the listeners.
     pub tls: Option<Tls>,
     pub engine: EngineConfig,
+    /// How much memory may be taken.
+    pub memory: u64,
+    /// Threads that process epochs.
+    pub workers: usize,
     /// Where it is to fail: for tests.
     pub faults: Failpoints,
 }
@@ -108,6 +112,8 @@ impl Process {
             clock: Arc::new(now),
             scheduler: Arc::new(Threads),
             random_id: Arc::new(|| uuid::Uuid::new_v4().to_string()),
+            memory: memory::budget(settings.memory),
+            workers: workers::start(settings.workers)?,
             faults: settings.faults.clone(),
         };
         let progress = Progress::watch(&shared);

@@ -7,7 +7,7 @@ use fault::Failpoints;
 use runtime::{EngineConfig, Shared};
 
 use super::process::{Process, Settings};
-use super::{Failure, duration, files, postgres, properties, tls};
+use super::{Failure, duration, files, memory, postgres, properties, tls, workers};
 
 /// An epoch closes when it has so many records.
 pub(super) const EPOCH_ROWS_MAX: usize = 64 * 1024;
@@ -38,7 +38,7 @@ pub(super) struct Args {
     http_listen: String,
     #[command(flatten)]
     tls: tls::Args,
-    /// How long after its first record an epoch closes.
+    /// How long after its first record an epoch closes; it grows longer while another one is being committed.
     #[arg(
         long,
         value_name = "TIME",
@@ -65,6 +65,17 @@ pub(super) struct Args {
         value_parser = clap::value_parser!(u32).range(1..=1000),
     )]
     checkpoints_kept: u32,
+    /// How much memory may be taken: 512MB, 4GB [default: 60 % of the machine's, or of its cgroup's limit]. State that does not fit is read from disk
+    #[arg(long, value_name = "SIZE", env = "MILLSTREAM_MEMORY_LIMIT", value_parser = memory::size)]
+    memory_limit: Option<u64>,
+    /// Threads that process epochs, 1 to 64 [default: half of the cores that it may use, 1 to 8].
+    #[arg(
+        long,
+        value_name = "N",
+        env = "MILLSTREAM_WORKERS",
+        value_parser = clap::value_parser!(u32).range(1..=64),
+    )]
+    workers: Option<u32>,
     /// SQL files, applied in the order given; of folders the files *.sql by name. Only CREATE and SET.
     #[arg(value_name = "FILE.sql | FOLDER")]
     files: Vec<PathBuf>,
@@ -111,6 +122,8 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         pg,
         tls,
         engine,
+        memory: args.memory_limit.unwrap_or_else(memory::by_default),
+        workers: args.workers.map_or_else(workers::by_default, |workers| workers as usize),
         faults: failpoints()?,
     };
     let faults = settings.faults.clone();

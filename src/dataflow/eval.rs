@@ -12,4 +12,9 @@ use zset::RowError;
 pub trait Eval: fmt::Debug + fmt::Display + Send + Sync {
     /// The value for every row of the batch, in the Arrow type that the plan says.
     fn eval(&self, batch: &RecordBatch) -> Result<ArrayRef, RowError>;
+
+    /// The position of the column that it is, if it is nothing else.
+    fn column(&self) -> Option<usize> {
+        None
+    }
 }

@@ -2,8 +2,8 @@
 //!
 //! A step pushes the input tables' deltas through the graph in topological order. An operator whose inputs did not change
 //! and that owes nothing is not touched. Inputs are made canonical, and consolidated if rows can cancel, once, so that an
-//! expression never meets a row that was in neither the old nor the new contents; the result is consolidated, so that it is a
-//! function of the Z-set alone.
+//! expression never meets a row that was in neither the old nor the new contents. So is the result: no row of
+//! it comes and goes in one step, and rows that only come stay in the order in which they came.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use state::{Arrangement, ArrangementId, Law};
 use zset::{Delta, RowCodec, consolidate};
 
 use crate::operators::{self, Operator, Slots};
+use crate::reads::reads;
 use crate::rows::canonical_under;
 use crate::{Eval, FlowError};
 
@@ -20,6 +21,8 @@ use crate::{Eval, FlowError};
 pub struct TableFlow {
     table: TableId,
     nodes: Vec<Node>,
+    /// Of each input table, which columns are read.
+    reads: BTreeMap<TableId, Vec<bool>>,
     /// Of the result.
     codec: RowCodec,
 }
@@ -65,13 +68,17 @@ impl TableFlow {
     ) -> Self {
         let mut nodes: Vec<Node> = Vec::with_capacity(graph.nodes.len());
         let mut schemas = Vec::with_capacity(graph.nodes.len());
+        let only_come = graph.only_come();
         for (at, node) in graph.nodes.iter().enumerate() {
             let schema = node.output.schema();
             let inputs = operators::inputs(&node.kind);
             inputs.iter().for_each(|&input| nodes[input].last_reader = at);
             let mut slots = Slots { table, node: at as u32, make: &mut *arrangement };
-            let work = match (&node.kind, operators::operator(&node.kind, &node.output, &schemas, &mut slots)) {
-                (NodeKind::Input { table }, _) => Work::Input { table: *table, codec: RowCodec::new(schema.clone()) },
+            let only = inputs.iter().all(|&input| only_come[input]);
+            let work = match (&node.kind, operators::operator(&node.kind, &node.output, (&schemas, only), &mut slots)) {
+                (NodeKind::Input { table, .. }, _) => {
+                    Work::Input { table: *table, codec: RowCodec::new(schema.clone()) }
+                }
                 (_, Some(operator)) => Work::Operator { inputs, operator },
                 (kind, None) => unreachable!("{kind} has an operator"),
             };
@@ -79,7 +86,12 @@ impl TableFlow {
             schemas.push(schema);
         }
         let result = schemas.pop().expect("a graph has a node");
-        Self { table, nodes, codec: RowCodec::new(result) }
+        Self { table, nodes, reads: reads(graph), codec: RowCodec::new(result) }
+    }
+
+    /// Which columns of an input table are read; `None`: it is no input.
+    pub fn reads(&self, input: TableId) -> Option<&[bool]> {
+        self.reads.get(&input).map(Vec::as_slice)
     }
 
     /// The table.
@@ -87,7 +99,8 @@ impl TableFlow {
         self.table
     }
 
-    /// The consolidated change of the result for changes of the input tables; a table that is missing did not change.
+    /// The change of the result for changes of the input tables; a table that is missing did not change. It is consolidated, unless
+    /// rows only come: then equal ones may be apart.
     ///
     /// State is staged: [`TableFlow::commit`] or [`TableFlow::discard`] must follow; further steps before that see what is
     /// staged. On an error everything staged since the last commit is discarded. The first step after creation gives the
@@ -139,7 +152,7 @@ impl TableFlow {
             progress(at as u64 + 1, total);
         }
         match outputs.pop().flatten() {
-            Some(delta) => Ok(consolidate(&delta, &self.codec)),
+            Some(delta) => Ok(apart(delta, &self.codec)),
             None => Ok(Delta::empty(Arc::clone(self.codec.schema()))),
         }
     }
@@ -196,8 +209,12 @@ fn enter(
         return Ok(Some(known.clone()));
     }
     let Some(delta) = inputs.get(&table).filter(|delta| !delta.is_empty()) else { return Ok(None) };
-    let delta = canonical_under(codec.schema(), delta)?;
-    let delta = if delta.only_inserts() { delta } else { consolidate(&delta, codec) };
+    let delta = apart(canonical_under(codec.schema(), delta)?, codec);
     entered.insert(table, delta.clone());
     Ok(Some(delta))
+}
+
+/// The same change, in which no two rows cancel.
+fn apart(delta: Delta, codec: &RowCodec) -> Delta {
+    if delta.is_distinct() || delta.only_inserts() { delta } else { consolidate(&delta, codec) }
 }

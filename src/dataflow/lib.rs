@@ -16,6 +16,7 @@ mod last_change;
 mod operators;
 mod planner;
 mod queries;
+mod reads;
 mod rows;
 mod sequences;
 mod transaction;

@@ -204,6 +204,8 @@ pub enum Show {
     Sinks,
     /// SHOW STATE.
     State,
+    /// SHOW MEMORY: what memory is taken for.
+    Memory,
     /// SHOW JOBS: what the process works at besides epochs, with its progress.
     Jobs,
 }
@@ -237,6 +239,7 @@ impl Show {
             Self::State => {
                 &[("table", Text), ("operator", Text), ("rows", BigInt), ("bytes", BigInt), ("batches", BigInt)]
             }
+            Self::Memory => &[("part", Text), ("bytes", BigInt), ("limit", BigInt)],
             Self::Jobs => &[("job", Text), ("object", Text), ("status", Text), ("progress", Text), ("detail", Text)],
         }
     }

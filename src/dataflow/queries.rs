@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use plan::{Catalog, SequenceMark, TableDef, TableId};
+use state::Budget;
 use zset::{ColumnType, Epoch, TimestampMs};
 
 use crate::{
@@ -229,6 +230,8 @@ pub struct View {
     pub tables: Arc<std::collections::BTreeMap<TableId, TableRows>>,
     /// What hands out the values of sequences: the same for all views, but for that of a transaction which restarted some.
     pub sequences: Arc<Sequences>,
+    /// Of the memory that may be taken: those who read it take theirs of it.
+    pub memory: Arc<Budget>,
 }
 
 /// The rows of one table at one epoch.

@@ -1,14 +1,12 @@
 //! What operators do with rows: batches of a schema, evaluated columns, and runs of equal bytes.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use zset::{Delta, RowBytes, canonical, first_bytes, key_hash, sorted_by};
+use zset::{Delta, RowBytes, canonical, key_hash};
 
 use crate::{Eval, FlowError};
 
@@ -73,25 +71,23 @@ pub(crate) fn net(
 ) -> Result<Vec<(u32, i64)>, FlowError> {
     let mut out = Vec::with_capacity(sorted.len());
     for run in sorted.chunk_by(|&a, &b| same(a as usize, b as usize)) {
-        let sum = run.iter().map(|&at| i128::from(weights[at as usize])).sum::<i128>();
+        let sum = summed(run, weights)?;
         if sum != 0 {
-            let sum = i64::try_from(sum).map_err(|_| FlowError::invariant("the weight of a row: over 64 bits"))?;
             out.push((run[0], sum));
         }
     }
     Ok(out)
 }
 
+/// The sum of the weights at these positions.
+pub(crate) fn summed(at: &[u32], weights: &[i64]) -> Result<i64, FlowError> {
+    let sum = at.iter().map(|&at| i128::from(weights[at as usize])).sum::<i128>();
+    i64::try_from(sum).map_err(|_| FlowError::invariant("the weight of a row: over 64 bits"))
+}
+
 /// The same of rows sorted by their bytes.
 pub(crate) fn net_rows(weights: &[i64], rows: &RowBytes) -> Result<Vec<(u32, i64)>, FlowError> {
     net(weights, &zset::sorted(rows), |a, b| rows.row(a) == rows.row(b))
-}
-
-/// The same of rows sorted by their groups, then their bytes.
-pub(crate) fn net_groups(weights: &[i64], groups: &[u32], rows: &RowBytes) -> Result<Vec<(u32, i64)>, FlowError> {
-    let number = |at: usize| u128::from(groups[at]) << 96 | first_bytes(rows.row(at)) >> 32;
-    let sorted = sorted_by(weights.len(), number, |a, b| rows.row(a).cmp(rows.row(b)));
-    net(weights, &sorted, |a, b| groups[a] == groups[b] && rows.row(a) == rows.row(b))
 }
 
 /// Gives equal byte strings equal numbers, from 0, in the order of first appearance.
@@ -105,56 +101,57 @@ pub(crate) struct Interned {
     pub hashes: Vec<u64>,
 }
 
+/// A place of the table without a number.
+const FREE: u32 = u32::MAX;
+/// Places of the table at first.
+const PLACES: usize = 1 << 10;
+
 impl Interned {
     /// Numbers rows.
     pub fn new(rows: &RowBytes) -> Self {
-        let mut known: HashMap<Hashed<'_>, u32, BuildHasherDefault<Known>> =
-            HashMap::with_capacity_and_hasher(rows.len(), BuildHasherDefault::default());
-        let (mut keys, mut hashes) = (RowBytes::default(), Vec::new());
+        assert!(u32::try_from(rows.len()).is_ok_and(|rows| rows != FREE), "fewer than 2^32 rows in one delta");
+        let (mut keys, mut hashes) = (RowBytes::new(), Vec::new());
         let mut ids = Vec::with_capacity(rows.len());
+        // Numbers by hash, each at the first free place from its own on; at most half of the places are taken.
+        let mut places = vec![FREE; PLACES];
         for row in rows.iter() {
-            let next = known.len() as u32;
             let hash = key_hash(row);
-            let id = *known.entry(Hashed { hash, row }).or_insert_with(|| {
+            let is_there = |id: u32| hashes[id as usize] == hash && keys.row(id as usize) == row;
+            let at = from(&places, hash, is_there);
+            if places[at] == FREE {
+                places[at] = hashes.len() as u32;
+                ids.push(places[at]);
                 keys.push(row);
                 hashes.push(hash);
-                next
-            });
-            ids.push(id);
+                if hashes.len() * 2 > places.len() {
+                    places = grown(&hashes, places.len() * 4);
+                }
+            } else {
+                ids.push(places[at]);
+            }
         }
         Self { ids, keys, hashes }
     }
 }
 
-/// A byte string with its hash, which is computed once.
-#[derive(PartialEq, Eq)]
-struct Hashed<'a> {
-    hash: u64,
-    row: &'a [u8],
+/// The place of what is looked for, or the free one where it belongs.
+fn from(places: &[u32], hash: u64, is_there: impl Fn(u32) -> bool) -> usize {
+    let mask = places.len() - 1;
+    let mut at = hash as usize & mask;
+    while places[at] != FREE && !is_there(places[at]) {
+        at = (at + 1) & mask;
+    }
+    at
 }
 
-impl Hash for Hashed<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
+/// A larger table of the same.
+fn grown(hashes: &[u64], len: usize) -> Vec<u32> {
+    let mut places = vec![FREE; len];
+    for (hash, id) in hashes.iter().zip(0..) {
+        let at = from(&places, *hash, |_| false);
+        places[at] = id;
     }
-}
-
-/// The hash of what is a hash already.
-#[derive(Default)]
-struct Known(u64);
-
-impl Hasher for Known {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = key_hash(bytes);
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
+    places
 }
 
 /// A row as an error shows it: `(id=3, amount=0)`.
@@ -166,4 +163,32 @@ pub(crate) fn describe(schema: &SchemaRef, columns: &[ArrayRef], row: usize) -> 
     };
     let fields = schema.fields().iter().zip(columns);
     format!("({})", fields.map(|(f, c)| format!("{}={}", f.name(), value(c))).collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn equal_byte_strings_have_one_number() {
+        // More than the table has places for at first; each comes back later.
+        let strings: Vec<[u8; 4]> = (0..20_000u32).map(|at| (at * 7919 % 6000).to_be_bytes()).collect();
+        let interned = Interned::new(&strings.iter().map(|bytes| bytes.as_slice()).collect());
+        let mut known = BTreeMap::new();
+        let wanted: Vec<u32> = strings
+            .iter()
+            .map(|bytes| {
+                let next = known.len() as u32;
+                *known.entry(*bytes).or_insert(next)
+            })
+            .collect();
+        assert_eq!(interned.ids, wanted);
+        assert_eq!((interned.keys.len(), interned.hashes.len()), (6000, 6000));
+        for (bytes, id) in known {
+            assert_eq!(interned.keys.row(id as usize), bytes);
+            assert_eq!(interned.hashes[id as usize], key_hash(&bytes));
+        }
+    }
 }

@@ -48,6 +48,7 @@ pub const POINTS: &[Point] = &[
     point(18, "reconcile-committed", "a source is reconciled, no checkpoint has it"),
     point(19, "input-gap", "a range of an epoch has gaps in its offsets"),
     point(20, "populate", "present contents are to be sent to a new sink"),
+    point(20, "populate-piece", "a new stream table is to be given a piece of what its inputs hold"),
     point(20, "backlog-fill", "a new sink has its first rows, the others are not in its backlog"),
     point(21, "epochs-trim", "epoch records below the oldest checkpoint are to be deleted"),
     point(22, "commit-retry", "the log did not take an epoch, which is to be committed again"),

@@ -26,6 +26,9 @@ pub enum NodeKind<E> {
     Input {
         /// Which.
         table: TableId,
+        /// Whether its rows only ever come ([`crate::TableDef::only_passes_on`]). No part of the fingerprint: it decides what is
+        /// remembered, not what is computed.
+        only_comes: bool,
     },
     /// Rows for which the predicate is true (not false, not NULL).
     Filter {
@@ -129,13 +132,33 @@ impl<E> Graph<E> {
     pub fn tables(&self) -> Vec<TableId> {
         let mut tables = Vec::new();
         for node in &self.nodes {
-            if let NodeKind::Input { table } = node.kind
+            if let NodeKind::Input { table, .. } = node.kind
                 && !tables.contains(&table)
             {
                 tables.push(table);
             }
         }
         tables
+    }
+
+    /// Of each node, whether the rows of its output only ever come, whatever becomes of the tables.
+    pub fn only_come(&self) -> Vec<bool> {
+        let mut all: Vec<bool> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let of = |input: &NodeId| all[input.0 as usize];
+            let only = match &node.kind {
+                NodeKind::Input { only_comes, .. } => *only_comes,
+                NodeKind::Filter { input, .. } | NodeKind::Project { input, .. } | NodeKind::Distinct { input } => {
+                    of(input)
+                }
+                NodeKind::Join { left, right, .. } => of(left) && of(right),
+                NodeKind::Union { inputs } => inputs.iter().all(of),
+                NodeKind::Values { .. } => true,
+                NodeKind::Aggregate { .. } => false,
+            };
+            all.push(only);
+        }
+        all
     }
 }
 
@@ -193,7 +216,7 @@ fn list<T: fmt::Display>(items: &[T]) -> String {
 impl<E: fmt::Display> fmt::Display for NodeKind<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Input { table } => write!(f, "input table {table}"),
+            Self::Input { table, .. } => write!(f, "input table {table}"),
             Self::Filter { input, predicate } => write!(f, "filter {input} by {predicate}"),
             Self::Project { input, expressions } => write!(f, "project {input} to {}", list(expressions)),
             Self::Join { left, right, left_keys, right_keys, residual } => {

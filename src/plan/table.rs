@@ -103,6 +103,11 @@ impl TableDef {
         self.source().is_none_or(|source| source.stored)
     }
 
+    /// Whether its rows only ever come: those of a CREATE SOURCE whose records are rows. (Kept ones go when it is restarted.)
+    pub fn only_passes_on(&self) -> bool {
+        !self.is_stored() && self.append_only()
+    }
+
     /// The key columns.
     pub fn key_columns(&self) -> impl Iterator<Item = &Column> {
         self.key.iter().map(|&at| &self.columns.0[at])

@@ -13,7 +13,6 @@ use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 use dataflow::{About, Alter, ColumnChange, Contents, StatementError, contents_id};
 use plan::{CatalogChange, SinkConnector, SinkDef, SinkEnvelope, StreamDef, TableDef, TableId, TableKind};
-use state::Arrangement;
 use zset::{Delta, RowType, TimestampMs};
 
 use crate::own::key_text;
@@ -212,7 +211,8 @@ impl Engine {
     /// A table with its columns changed, and all its rows.
     fn rewritten(&self, alter: &Alter) -> Result<Table, EngineError> {
         let (table, def) = (&self.tables[&alter.table], &alter.def);
-        let mut contents = Contents::with_rows(def, Arrangement::new(contents_id(def.id), Contents::law(def)), 0);
+        let arrangement = self.store.arrangement(contents_id(def.id), Contents::law(def));
+        let mut contents = Contents::with_rows(def, arrangement, 0);
         for part in table.contents.read(&table.contents.snapshot()) {
             contents.fill(&rewritten_rows(alter, &part?));
         }

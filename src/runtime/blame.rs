@@ -69,6 +69,26 @@ impl Engine {
         Ok(())
     }
 
+    /// Says which refreshes failed of an epoch that is committed, before it is published.
+    pub(crate) fn tell_failures(&self, staged: &Staged) {
+        for (id, outcome) in &staged.outcomes {
+            let (error, next) = match outcome {
+                Outcome::Error(error) => (error, "is tried again when its input changes"),
+                Outcome::Suspended(error) => {
+                    (error, "is SUSPENDED: mend the cause, then resume it: ALTER STREAM TABLE ... RESUME")
+                }
+                Outcome::Digest(_) => continue,
+            };
+            if let Some(table) = self.tables.get(id) {
+                let name = &table.def.name;
+                tracing::error!(
+                    table = %name, epoch = %self.chain.epoch.next(),
+                    "cannot refresh stream table {name}: {error}; it keeps its contents and {next}"
+                );
+            }
+        }
+    }
+
     fn origin(&self, blamed: &Blamed, input: &BTreeMap<TableId, Vec<Record>>) -> Result<RowOrigin, EngineError> {
         let def = &self.tables[&blamed.table].def;
         let record = match &def.kind {
@@ -176,7 +196,7 @@ impl Table {
     /// The place of the record that brought a row, or took it: the last one that has the whole row, else the last one that has
     /// its key.
     fn record_of(&mut self, records: &[Record], row: &Delta) -> Option<usize> {
-        let decoded = self.changes(records);
+        let decoded = self.changes(records, None);
         let (rows, wanted) = (&decoded.changes.rows, row.batch());
         let place = |columns: &[usize]| -> Option<usize> {
             let (of_all, of_one) = (rows.project(columns).ok()?, wanted.project(columns).ok()?);

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
 
 use api::{EPOCH_PARTITION, TopicPartition};
 use plan::{Catalog, SequenceMark, TableId};
 use serde::{Deserialize, Serialize};
-use state::{CheckpointStats, StateError};
+use state::{CheckpointInput, CheckpointStats, StateError};
 use zset::{Epoch, Generation, Offset, Partition, ROW_FORMAT, TimestampMs};
 
 use crate::detached::SinkState;
@@ -17,8 +18,8 @@ use crate::scheduler::{Once, Task};
 use crate::sink::{Sink, Way};
 use crate::{Engine, EngineError};
 
-/// The format of [`Metadata`] that is written.
-pub(crate) const METADATA_FORMAT: u32 = 3;
+/// The format of [`Metadata`] that is written. In 4 a row that is its own key is stored once.
+pub(crate) const METADATA_FORMAT: u32 = 4;
 
 /// The oldest format that is read: what came since has a default, and is left out where it has that.
 const METADATA_FORMAT_OLDEST: u32 = 2;
@@ -154,12 +155,40 @@ impl Engine {
         self.start_checkpoint()
     }
 
+    /// Whether one is to be begun, or is done.
+    pub(crate) fn checkpoint_is_due(&self) -> bool {
+        match &self.background.running {
+            Some(running) => running.task.is_finished(),
+            None => self.background.due || self.is_checkpoint_time(),
+        }
+    }
+
+    /// Takes note of one that is done, and begins the next when it is time. All that the loop stands still for.
+    pub(crate) fn turn_checkpoint(&mut self) -> Result<(), EngineError> {
+        if !self.checkpoint_is_due() {
+            return Ok(());
+        }
+        let began = Instant::now();
+        self.finish_checkpoint(false)?;
+        if self.is_checkpoint_time() {
+            self.start_checkpoint()?;
+        }
+        self.shared.metrics.stood_still(began.elapsed());
+        Ok(())
+    }
+
+    /// Whether the last one is so long ago.
+    fn is_checkpoint_time(&self) -> bool {
+        self.instant().saturating_duration_since(self.last_checkpoint.1) >= self.config.checkpoint_interval
+    }
+
     /// Starts a checkpoint of the last committed epoch, unless there is one, or one is being made.
     pub(crate) fn start_checkpoint(&mut self) -> Result<(), EngineError> {
         let epoch = self.chain.epoch;
         if self.background.running.is_some() {
             return Ok(());
         }
+        assert!(!self.ahead, "the state is that of a committed epoch");
         self.background.due = false;
         if self.last_checkpoint.0 == epoch {
             // No epoch needs the journal to be replayed.
@@ -168,22 +197,22 @@ impl Engine {
             self.tell_journal();
             return Ok(());
         }
-        let mut lists: Vec<_> = self.tables.values().flat_map(|table| table.snapshots()).collect();
+        let mut snapshots: Vec<_> = self.tables.values().flat_map(|table| table.snapshots()).collect();
         for sink in self.sinks.values() {
             match &sink.way {
-                Way::Outbox(outbox) => lists.extend(outbox.snapshots()),
-                Way::Topic(backlog) => lists.extend(backlog.snapshot()),
+                Way::Outbox(outbox) => snapshots.extend(outbox.snapshots()),
+                Way::Topic(backlog) => snapshots.extend(backlog.snapshot()),
                 Way::Direct | Way::File(_) => {}
             }
         }
-        let metadata = self.metadata();
+        let input = CheckpointInput { epoch, snapshots, metadata: self.metadata() };
         let store = Arc::clone(&self.store);
         let at_work = self.shared.jobs.begin("checkpoint", &self.config.pipeline, None, "batches");
         let (made, result) = channel();
         let work = Once::new(move || {
             let progress = &mut |done, total| at_work.reach(done, total);
             // The engine may be gone.
-            let _ = made.send(store.checkpoint(epoch, &lists, &metadata, progress));
+            let _ = made.send(store.checkpoint(&input, progress));
         });
         let task = self
             .parts

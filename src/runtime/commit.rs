@@ -2,7 +2,7 @@
 //! this order; only when it is committed does the epoch become visible.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api::{CommitError, EPOCH_PARTITION, LogError, OutRecord, TopicKind, TopicPartition, TopicSpec};
 use bytes::Bytes;
@@ -48,9 +48,20 @@ impl Engine {
         if catalog.is_some() {
             self.parts.faults.reach("catalog-before")?;
         }
-        let mut failures = std::mem::take(&mut staged.given_up);
+        let failures = std::mem::take(&mut staged.given_up);
+        self.conclude(staged, catalog, failures, None)
+    }
+
+    /// Brings the commit of a staged epoch to its end, from what its first attempt came to, if there was one.
+    pub(crate) fn conclude(
+        &mut self,
+        mut staged: Staged,
+        catalog: Option<CatalogChange>,
+        mut failures: Vec<SinkFailure>,
+        mut tried: Option<Result<Committed, CommitError>>,
+    ) -> Result<Result<(), (Staged, Refused)>, EngineError> {
         let committed = loop {
-            match self.commit_records(&staged, catalog.as_ref(), &failures)? {
+            match self.commit_records(&staged, catalog.as_ref(), &failures, tried.take())? {
                 Ok(committed) => break committed,
                 Err(refused) if catalog.is_some() || staged.releases_only || refused.index < staged.first_records() => {
                     return Ok(Err((staged, refused)));
@@ -77,52 +88,68 @@ impl Engine {
         Ok(Ok(()))
     }
 
-    /// Commits, again and again while the log aborts: the outputs are kept until the commit is known. The epoch record is
-    /// made when the offsets of the statements' records are known, anew for every attempt.
+    /// Commits, again and again while the log aborts: the outputs are kept until the commit is known.
     fn commit_records(
         &mut self,
         staged: &Staged,
         catalog: Option<&CatalogChange>,
         failures: &[SinkFailure],
+        mut tried: Option<Result<Committed, CommitError>>,
     ) -> Result<Result<Committed, Refused>, EngineError> {
-        let first: Vec<OutRecord> = staged.statements.iter().flat_map(|s| s.records.iter().cloned()).collect();
-        let topic: Arc<str> = self.config.epoch_topic().into();
         let mut pause = PAUSE_FIRST;
         loop {
-            let mut made = None;
-            self.committing = true;
-            let mut rest = |offsets: &[Offset]| {
-                let record = record(&self.chain, staged, offsets, catalog.cloned(), failures);
-                let bytes = record.encode();
-                let records = following(staged, &topic, &bytes);
-                made = Some((record, bytes));
-                records
+            let result = match tried.take() {
+                Some(result) => result,
+                None => self.try_commit(staged, catalog, failures),
             };
-            match self.writer.commit(&first, &mut rest) {
-                Ok(offsets) => {
-                    let (record, bytes) = made.expect("what follows was asked for");
-                    let offset = offsets.last().copied().expect("the epoch record has an offset");
-                    return Ok(Ok(Committed { record, bytes, offset }));
-                }
-                Err(CommitError::Aborted(reason)) => {
+            let error = match result {
+                Ok(committed) => return Ok(Ok(committed)),
+                Err(error) => error,
+            };
+            match error {
+                CommitError::Aborted(reason) => {
                     self.committing = false;
                     self.shared.metrics.transactions_aborted.inc();
                     self.parts.faults.reach("commit-retry")?;
                     self.pause(&mut pause, &format!("transaction aborted: {reason}"))?;
                 }
-                Err(CommitError::Refused { index, topic, reason }) => {
+                CommitError::Refused { index, topic, reason } => {
                     self.committing = false;
                     return Ok(Err(Refused { index, topic, reason }));
                 }
-                Err(error @ CommitError::Fenced(_)) => {
+                CommitError::Fenced(_) => {
                     self.parts.faults.reach("fenced")?;
                     return Err(EngineError::Fenced(error.to_string()));
                 }
-                Err(error @ CommitError::InDoubt(_)) => {
+                CommitError::InDoubt(_) => {
                     return Err(EngineError::InDoubt(format!("{error}; start again: recovery finds out")));
                 }
             }
         }
+    }
+
+    /// One transaction. The epoch record is made when the offsets of the statements' records are known, anew for every attempt.
+    fn try_commit(
+        &mut self,
+        staged: &Staged,
+        catalog: Option<&CatalogChange>,
+        failures: &[SinkFailure],
+    ) -> Result<Committed, CommitError> {
+        let first: Vec<OutRecord> = staged.statements.iter().flat_map(|s| s.records.iter().cloned()).collect();
+        let topic: Arc<str> = self.config.epoch_topic().into();
+        let mut made = None;
+        self.committing = true;
+        let mut rest = |offsets: &[Offset]| {
+            let record = record(&self.chain, staged, offsets, catalog.cloned(), failures);
+            let bytes = record.encode();
+            let records = following(staged, &topic, &bytes);
+            made = Some((record, bytes));
+            records
+        };
+        let writer = self.writer.as_mut().expect("no commit is on its way");
+        let offsets = writer.commit(&first, &mut rest)?;
+        let (record, bytes) = made.expect("what follows was asked for");
+        Ok(Committed::of(record, bytes, &offsets))
     }
 
     /// Waits a little longer each time, until the log may take the epoch; not when asked to stop: the epoch is then
@@ -139,7 +166,7 @@ impl Engine {
                 )));
             }
             // It waits, and does not hang.
-            self.shared.publish(|published| published.turned = Instant::now());
+            self.shared.turn();
             let slept = left.min(PAUSE_FIRST);
             self.parts.scheduler.sleep(slept);
             left -= slept;
@@ -195,7 +222,7 @@ impl Engine {
     }
 
     /// Makes the topics of dead letters, and puts each letter into its partition.
-    fn place_dead_letters(&mut self, staged: &mut Staged) -> Result<(), EngineError> {
+    pub(crate) fn place_dead_letters(&mut self, staged: &mut Staged) -> Result<(), EngineError> {
         for letter in &mut staged.dead {
             let topic = letter.to.topic.as_ref();
             let partitions = match self.dead_letter_partitions.get(topic) {
@@ -231,24 +258,9 @@ impl Engine {
         bytes: &[u8],
         offset: Offset,
     ) -> Result<(), EngineError> {
-        for id in &staged.touched {
-            if let Some(table) = self.tables.get_mut(id) {
-                table.commit();
-                table.frontier = table.error.as_ref().map(|_| table.frontier.unwrap_or(self.chain.epoch));
-            }
+        if !staged.applied {
+            self.apply(&mut staged, record);
         }
-        for input in &staged.inputs {
-            let position = self.positions.entry((input.table, input.partition));
-            let position = position.or_insert_with(|| Position::at(input.range.start));
-            position.next = input.range.end;
-            position.last = Some(input.last.clone());
-            position.absent = false;
-            position.records += input.count;
-            position.dead_letters += input.dead_letters;
-        }
-        record.mended.iter().for_each(|mended| self.move_positions(mended));
-        self.publish_letters(&mut staged, record);
-        record.sequences.iter().for_each(|mark| self.mark_sequence(mark));
         self.chain.epoch = record.epoch;
         self.chain.hash = EpochRecord::hash(bytes);
         self.chain.offset = offset;
@@ -263,17 +275,48 @@ impl Engine {
         }
         Ok(())
     }
+
+    /// Makes a staged epoch the state that the next one is processed on. Nobody sees it yet.
+    pub(crate) fn apply(&mut self, staged: &mut Staged, record: &EpochRecord) {
+        for id in &staged.touched {
+            if let Some(table) = self.tables.get_mut(id) {
+                self.parts.workers.run(|| table.commit());
+                let last = self.chain.epoch;
+                table.frontier = table.error.as_ref().map(|_| table.frontier.unwrap_or(last));
+            }
+        }
+        for input in &staged.inputs {
+            let position = self.positions.entry((input.table, input.partition));
+            let position = position.or_insert_with(|| Position::at(input.range.start));
+            position.next = input.range.end;
+            position.last = Some(input.last.clone());
+            position.absent = false;
+            position.records += input.count;
+            position.dead_letters += input.dead_letters;
+        }
+        record.mended.iter().for_each(|mended| self.move_positions(mended));
+        self.publish_letters(staged, record);
+        record.sequences.iter().for_each(|mark| self.mark_sequence(mark));
+        staged.applied = true;
+    }
 }
 
-/// An epoch record as it was written.
-struct Committed {
+/// The epoch record as it was written.
+pub(crate) struct Committed {
     record: EpochRecord,
     bytes: Vec<u8>,
     offset: Offset,
 }
 
+impl Committed {
+    /// A record that was the last of its transaction.
+    pub fn of(record: EpochRecord, bytes: Vec<u8>, offsets: &[Offset]) -> Self {
+        Self { record, bytes, offset: offsets.last().copied().expect("the epoch record has an offset") }
+    }
+}
+
 /// The epoch record; `offsets` are those of the statements' records.
-fn record(
+pub(crate) fn record(
     chain: &Chain,
     staged: &Staged,
     offsets: &[Offset],
@@ -302,7 +345,7 @@ fn record(
 }
 
 /// What follows the records of statements in the transaction.
-fn following(staged: &Staged, epoch_topic: &Arc<str>, record: &[u8]) -> Vec<OutRecord> {
+pub(crate) fn following(staged: &Staged, epoch_topic: &Arc<str>, record: &[u8]) -> Vec<OutRecord> {
     let mut records: Vec<OutRecord> = Vec::new();
     for (_, output) in &staged.outputs {
         records.extend(output.in_transaction().iter().cloned());

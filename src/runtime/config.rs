@@ -7,6 +7,8 @@ use std::time::Duration;
 use api::{Connectors, Log};
 use dataflow::Planner;
 use fault::Failpoints;
+use state::Budget;
+use workers::Workers;
 use zset::TimestampMs;
 
 use crate::Scheduler;
@@ -28,7 +30,18 @@ pub struct EngineConfig {
     pub brokers: Option<String>,
 }
 
+/// Of the memory that may be taken, so much for each row that an epoch may have.
+const EPOCH_ROW_BYTES: u64 = 16 << 10;
+/// Epochs are never held to fewer rows than this.
+const EPOCH_ROWS_MIN: usize = 1024;
+
 impl EngineConfig {
+    /// The same with no more rows in an epoch than there is memory for: what is computed of one takes several KiB.
+    pub(crate) fn within(self, memory: &Budget) -> Self {
+        let rows = usize::try_from(memory.limit() / EPOCH_ROW_BYTES).unwrap_or(usize::MAX).max(EPOCH_ROWS_MIN);
+        Self { epoch_rows_max: self.epoch_rows_max.min(rows), ..self }
+    }
+
     /// The epoch topic.
     pub fn epoch_topic(&self) -> String {
         format!("{}.epochs", self.pipeline)
@@ -50,6 +63,10 @@ pub struct Parts {
     pub scheduler: Arc<dyn Scheduler>,
     /// A new random id, for an incarnation.
     pub random_id: Arc<dyn Fn() -> String + Send + Sync>,
+    /// How much memory may be taken; by default as much as there is.
+    pub memory: Arc<Budget>,
+    /// What helps the loop; by default nobody.
+    pub workers: Workers,
     /// Where it is to fail.
     pub faults: Failpoints,
 }

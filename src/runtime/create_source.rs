@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use api::{TopicKind, TopicSpec};
 use dataflow::{Contents, StatementError, contents_id};
 use plan::{CatalogChange, SourceDef, StartAt, TableDef, TableId, TableKind};
-use state::Arrangement;
 use zset::{Offset, Partition, TimestampMs};
 
 use crate::engine::Position;
@@ -49,14 +48,14 @@ impl Engine {
         self.commit(staged, Some(change))?;
         self.catalog = catalog;
         self.install_source(table, &starts);
-        self.start_source(def.id)?;
+        self.start_or_doubt(def.id)?;
         self.publish_status();
         Ok(self.warn_of_topics(&def, &source))
     }
 
     /// A source table without rows.
     pub(crate) fn new_source(&self, def: TableDef, source: &SourceDef) -> Result<Table, EngineError> {
-        let arrangement = Arrangement::new(contents_id(def.id), Contents::law(&def));
+        let arrangement = self.store.arrangement(contents_id(def.id), Contents::law(&def));
         let contents = Contents::with_rows(&def, arrangement, 0);
         Table::source(def, source, contents)
     }
@@ -150,7 +149,7 @@ impl Engine {
             let seen = |partition: &Partition| Some((*partition, self.ends.of(id, *partition)?));
             Deletes::new(keepings, from.keys().filter_map(seen).collect(), &self.parts.clock)
         });
-        let beside = (&self.shared, &self.parts.scheduler);
+        let beside = (&self.shared, &self.parts.scheduler, &self.parts.memory);
         let absent = self.positions_of(id).filter(|(_, position)| position.absent).map(|(partition, _)| partition);
         let absent = absent.collect();
         let reader = Source::start((id, &name), (feed, deletes), (&from, &absent), &self.events_in, beside)?;

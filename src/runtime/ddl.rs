@@ -1,12 +1,11 @@
 //! Statements: each change of the catalog is an epoch of its own.
 
-use dataflow::{Action, Contents, Eval, Planned, StatementError, TableFlow, contents_id};
+use dataflow::{Action, Eval, Planned, StatementError};
 use plan::{CatalogChange, Graph, Outcome, SinkId, TableDef, TableId, TableKind};
-use state::Arrangement;
-use zset::{RowCodec, TimestampMs};
+use zset::TimestampMs;
 
 use crate::stage::Staged;
-use crate::table::{Refresh, Table};
+use crate::table::Table;
 use crate::{Engine, EngineError, Reply};
 
 /// Where a text of statements comes from: files may only build up.
@@ -183,23 +182,7 @@ impl Engine {
                 .into());
             }
         }
-        let at_work = self.shared.jobs.begin("population", &def.name, None, "operators");
-        let (inputs, backfill) = self.all_of(&stream.inputs)?;
-        let flow = TableFlow::new(def.id, graph, &mut Arrangement::new);
-        let arrangement = Arrangement::new(contents_id(def.id), Contents::law(&def));
-        let contents = Contents::with_rows(&def, arrangement, 0);
-        let (id, blind) = (def.id, self.blind(&stream.inputs));
-        let codec = RowCodec::new(def.columns.schema());
-        let mut table = Table::stream(def, contents, flow, &mut Arrangement::new);
-        table.blind = blind;
-        let mut staged = Staged::at(timestamp);
-        staged.touched.insert(id);
-        staged.backfill = backfill;
-        match table.stage_refresh_watched(inputs, &mut |done, total| at_work.reach(done, total))? {
-            Refresh::Done(delta) => staged.keep(id, delta, &codec, true),
-            Refresh::Failed(error) => return Err(dataflow::FlowError::Row(error).into()),
-        }
-        Ok((table, staged))
+        self.populate(&def, graph, timestamp)
     }
 
     fn drop(&mut self, sink: bool, name: &str, cascade: bool) -> Result<(), EngineError> {

@@ -103,7 +103,7 @@ impl Engine {
             return Err(refused(TargetError::Refused(why)));
         }
         let way = match def.connector {
-            SinkConnector::Log => Way::Topic(Box::new(Backlog::new(def))),
+            SinkConnector::Log => Way::Topic(Box::new(Backlog::new(def, &mut self.made()))),
             SinkConnector::Stdout | SinkConnector::Blackhole => Way::Direct,
             SinkConnector::File => {
                 let file = self.open_file(&spec).map_err(refused)?;
@@ -145,9 +145,14 @@ impl Engine {
         Ok((way, notices))
     }
 
+    /// What makes arrangements that are new.
+    fn made(&self) -> impl FnMut(ArrangementId, Law) -> Arrangement {
+        |id, law| self.store.arrangement(id, law)
+    }
+
     /// The outbox of a new sink. More rows than may wait in it are not sent by it.
     fn new_outbox(&self, def: &SinkDef, table: &TableDef) -> Outbox {
-        let mut outbox = Outbox::new(def, &table.columns);
+        let mut outbox = Outbox::new(def, &table.columns, &mut self.made());
         outbox.begin(self.tables[&def.input].contents.rows());
         outbox
     }
@@ -158,7 +163,7 @@ impl Engine {
         let (way, error) = match def.connector {
             SinkConnector::Postgres => (Way::Outbox(Box::new(self.new_outbox(def, table))), None),
             SinkConnector::File => self.file_or_error(def, table, None),
-            SinkConnector::Log => (Way::Topic(Box::new(Backlog::new(def))), None),
+            SinkConnector::Log => (Way::Topic(Box::new(Backlog::new(def, &mut self.made()))), None),
             SinkConnector::Stdout | SinkConnector::Blackhole => (Way::Direct, None),
         };
         let mut sink = Sink::new(def.clone(), table, &self.config.pipeline, 1, way);
@@ -179,14 +184,16 @@ impl Engine {
             (SinkConnector::Postgres, Some(outbox)) => {
                 (Way::Outbox(Box::new(Outbox::restored(def, &table.columns, outbox, take))), broken)
             }
-            (SinkConnector::Postgres, None) => (Way::Outbox(Box::new(Outbox::new(def, &table.columns))), broken),
+            (SinkConnector::Postgres, None) => {
+                (Way::Outbox(Box::new(Outbox::new(def, &table.columns, &mut self.made()))), broken)
+            }
             (SinkConnector::File, _) if broken.is_some() => (Way::Direct, broken),
             (SinkConnector::File, _) => self.file_or_error(def, table, state.and_then(|state| state.written)),
             (SinkConnector::Log, _) => {
                 let backlog = match state.and_then(|state| state.backlog.as_ref()) {
                     Some(backlog) => Backlog::restored(def, backlog, take),
-                    None if broken.is_some() => Backlog::closed(def),
-                    None => Backlog::new(def),
+                    None if broken.is_some() => Backlog::closed(def, &mut self.made()),
+                    None => Backlog::new(def, &mut self.made()),
                 };
                 (Way::Topic(Box::new(backlog)), broken)
             }

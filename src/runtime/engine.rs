@@ -14,6 +14,7 @@ use zset::{Epoch, Generation, Offset, Partition, TimestampMs};
 use crate::checkpoint::Background;
 use crate::courtesy::Courtesy;
 use crate::ends::Ends;
+use crate::flight::Flight;
 use crate::journal::Journal;
 use crate::mend::{Doubt, Keepings};
 use crate::own::Retired;
@@ -29,7 +30,12 @@ pub struct Engine {
     pub(crate) config: EngineConfig,
     pub(crate) parts: Parts,
     pub(crate) store: Arc<Store>,
-    pub(crate) writer: Box<dyn Writer>,
+    /// `None` while a commit is on its way.
+    pub(crate) writer: Option<Box<dyn Writer>>,
+    /// The commit that is on its way.
+    pub(crate) flight: Option<Flight>,
+    /// Whether the state has an epoch that was not committed: nothing is stored of it any more.
+    pub(crate) ahead: bool,
     pub(crate) catalog: Catalog,
     /// The catalog as readers have it; `None`: it changed.
     pub(crate) catalog_seen: Option<Arc<Catalog>>,
@@ -137,6 +143,6 @@ impl Engine {
 
     /// The time of the next epoch: the clock's, but never before the last epoch's.
     pub(crate) fn now(&self) -> TimestampMs {
-        (self.parts.clock)().max(self.chain.timestamp)
+        (self.parts.clock)().max(self.last_time())
     }
 }

@@ -71,6 +71,11 @@ impl Feed {
         self.transport.reader(&self.properties)
     }
 
+    /// The reader of a source that is read for as long as it is there.
+    pub fn lasting_reader(&self) -> Result<Box<dyn Reader>, LogError> {
+        self.transport.lasting_reader(&self.properties)
+    }
+
     /// Its topics, each at its place.
     pub fn topics(&self) -> impl Iterator<Item = &str> {
         self.topics.iter().map(|topic| &**topic)
@@ -100,6 +105,11 @@ impl Feed {
     /// What its topic at a place loses by itself.
     pub fn keeping(&self, place: usize) -> Result<Option<Keeping>, LogError> {
         self.topics.get(place).map_or(Ok(None), |topic| self.transport.keeping(topic))
+    }
+
+    /// Whether it may have more topics some time.
+    pub fn finds_topics(&self) -> bool {
+        self.pattern.is_some()
     }
 
     /// The topics that its pattern matches and that it does not have, in the order of their names. Of [`Feed::finding`] only.

@@ -20,6 +20,7 @@ use schemas::SinkEpoch;
 use zset::{Delta, Epoch, Offset, RowCodec, RowError, consolidate};
 
 use crate::own::Checked;
+use crate::phases::Phases;
 use crate::stage::{Staged, StatementRecords};
 use crate::{Engine, EngineError, WriteError, range};
 
@@ -53,9 +54,12 @@ impl Engine {
     pub(crate) fn group(&mut self, mut input: Input, waiting: Vec<Waiting>) -> Result<(), EngineError> {
         input.retain(|_, records| !records.is_empty());
         input.values_mut().for_each(|records| range::put_in_order(records));
+        if waiting.is_empty() {
+            return if input.is_empty() { Ok(()) } else { self.stream(&input) };
+        }
         let (changes, replies): (Vec<_>, Vec<_>) = waiting.into_iter().map(|w| (w.changes, w.reply)).unzip();
         let mut answers: Vec<_> = replies.into_iter().map(Some).collect();
-        let result = self.group_answered(&input, &changes, &mut answers);
+        let result = self.land().and_then(|()| self.group_answered(&input, &changes, &mut answers));
         if let Err(error) = &result {
             for reply in answers.into_iter().flatten() {
                 // Whoever asked may be gone.
@@ -110,7 +114,7 @@ impl Engine {
     }
 
     fn attempt(&mut self, input: &Input, statements: &[&[RowChanges]]) -> Result<Attempt, EngineError> {
-        let began = Instant::now();
+        let mut phases = Phases::begin();
         let mut staged = Staged::at(self.now());
         self.stage_input(&mut staged, input)?;
         let verdicts = self.stage_statements(&mut staged, statements)?;
@@ -119,31 +123,17 @@ impl Engine {
             self.discard(&staged);
             return Ok(Attempt::Committed(verdicts));
         }
-        let decoded = Instant::now();
-        self.parts.faults.reach("epoch-process")?;
-        self.stage_refreshes(&mut staged, None)?;
-        let refreshed = Instant::now();
-        if !staged.statements.is_empty()
-            && let Some((table, error)) = staged.newly_failed.take()
-        {
+        phases.decoded();
+        if let Some((table, error)) = self.stage_results(&mut staged, input, &mut phases)? {
             self.discard(&staged);
             return Ok(Attempt::Fails(table, error));
         }
-        self.name_origins(&mut staged, input)?;
-        self.stage_sinks(&mut staged);
-        self.stage_releases(&mut staged, None)?;
-        let processed = Instant::now();
-        self.parts.faults.reach("epoch-staged")?;
         self.note_input(&staged, input);
+        let began = Instant::now();
         match self.commit_or_name(staged, None)? {
             Ok(()) => {
-                let metrics = &self.shared.metrics;
-                metrics.phase("decode", decoded - began);
-                metrics.phase("refresh", refreshed - decoded);
-                metrics.phase("encode", processed - refreshed);
-                metrics.phase("commit", processed.elapsed());
-                metrics.process_seconds.observe((processed - began).as_secs_f64());
-                metrics.commit_seconds.observe(processed.elapsed().as_secs_f64());
+                self.shared.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
+                self.tell_phases(&phases);
                 Ok(Attempt::Committed(verdicts))
             }
             Err((staged, refused)) => {
@@ -161,9 +151,33 @@ impl Engine {
         }
     }
 
+    /// Stages what follows from the staged input: the stream tables, and what the sinks make of them. If a stream table that was well
+    /// cannot take what statements write, it is that and why, and the rest is not staged.
+    pub(crate) fn stage_results(
+        &mut self,
+        staged: &mut Staged,
+        input: &Input,
+        phases: &mut Phases,
+    ) -> Result<Option<(TableId, RowError)>, EngineError> {
+        self.parts.faults.reach("epoch-process")?;
+        self.stage_refreshes(staged, None, Some(input))?;
+        phases.refreshed();
+        if !staged.statements.is_empty()
+            && let Some(failed) = staged.newly_failed.take()
+        {
+            return Ok(Some(failed));
+        }
+        self.name_origins(staged, input)?;
+        self.stage_sinks(staged);
+        self.stage_releases(staged, None);
+        phases.encoded();
+        self.parts.faults.reach("epoch-staged")?;
+        Ok(None)
+    }
+
     /// Stages statements, each on what those before it left. The others go on where one is refused.
     fn stage_statements(&mut self, staged: &mut Staged, statements: &[&[RowChanges]]) -> Result<Verdicts, EngineError> {
-        let at = SinkEpoch { epoch: self.chain.epoch.next(), timestamp: staged.timestamp, snapshot: false };
+        let at = SinkEpoch { epoch: self.next_epoch(), timestamp: staged.timestamp, snapshot: false };
         let mut deltas: BTreeMap<TableId, Vec<Delta>> = BTreeMap::new();
         let mut verdicts = Verdicts::with_capacity(statements.len());
         for (statement, changes) in statements.iter().enumerate() {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use api::{OutRecord, TopicPartition};
+use api::TopicPartition;
 use fault::Failpoints;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -13,9 +13,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
-use state::CheckpointStats;
+use state::{Budget, CheckpointStats, Part};
 use zset::{Epoch, Partition};
 
+use crate::sink::Output;
 use crate::{QueryMetrics, Shared};
 
 type Labels = Vec<(&'static str, String)>;
@@ -48,6 +49,7 @@ pub struct Metrics {
     journal_missed_bytes: Gauge,
     checkpoint_seconds: Histogram,
     checkpoint_age: FloatGauge,
+    checkpoint_pause_max: FloatGauge,
     dead_letters: Family<Labels, Counter>,
     sources_halted: Family<Labels, Gauge>,
     rows_changed: Family<Labels, Counter>,
@@ -62,6 +64,8 @@ pub struct Metrics {
     state_rows: Family<Labels, Gauge>,
     state_bytes: Family<Labels, Gauge>,
     memory: Gauge,
+    memory_parts: Family<Labels, Gauge>,
+    memory_limit: Gauge,
     records_out: Family<Labels, Counter>,
     bytes_out: Family<Labels, Counter>,
     outbox_rows: Family<Labels, Gauge>,
@@ -98,6 +102,7 @@ impl Default for Metrics {
             journal_missed_bytes: Gauge::default(),
             checkpoint_seconds: buckets(),
             checkpoint_age: FloatGauge::default(),
+            checkpoint_pause_max: FloatGauge::default(),
             dead_letters: Family::default(),
             sources_halted: Family::default(),
             rows_changed: Family::default(),
@@ -112,6 +117,8 @@ impl Default for Metrics {
             state_rows: Family::default(),
             state_bytes: Family::default(),
             memory: Gauge::default(),
+            memory_parts: Family::default(),
+            memory_limit: Gauge::default(),
             records_out: Family::default(),
             bytes_out: Family::default(),
             outbox_rows: Family::default(),
@@ -152,6 +159,8 @@ impl Metrics {
         r.register_with_unit("journal_missed", help, Unit::Bytes, self.journal_missed_bytes.clone());
         r.register_with_unit("checkpoint", "Time to make a checkpoint", Unit::Seconds, self.checkpoint_seconds.clone());
         r.register_with_unit("checkpoint_age", "Since the newest one", Unit::Seconds, self.checkpoint_age.clone());
+        let help = "The longest that the loop stood still for one since the start";
+        r.register_with_unit("checkpoint_pause_max", help, Unit::Seconds, self.checkpoint_pause_max.clone());
         r.register("dead_letters", "Records that could not be decoded", self.dead_letters.clone());
         r.register(
             "source_halted",
@@ -173,7 +182,11 @@ impl Metrics {
         let help = "Bytes of a table's arrangements, operators included";
         r.register_with_unit("state", help, Unit::Bytes, self.state_bytes.clone());
         r.register_with_unit("memory_resident", "Memory that the process has", Unit::Bytes, self.memory.clone());
-        r.register("sink_records", "Records written by a sink", self.records_out.clone());
+        let help = "Memory by what it is taken for";
+        r.register_with_unit("memory", help, Unit::Bytes, self.memory_parts.clone());
+        let help = "Memory that may be taken, if there is a limit";
+        r.register_with_unit("memory_limit", help, Unit::Bytes, self.memory_limit.clone());
+        r.register("sink_records", "Records written by a sink; of a blackhole, rows", self.records_out.clone());
         r.register_with_unit("sink", "Key and value bytes written by a sink", Unit::Bytes, self.bytes_out.clone());
         r.register("sink_outbox_rows", "Keys that wait for a sink's target", self.outbox_rows.clone());
         r.register(
@@ -207,7 +220,7 @@ impl Metrics {
             self.lag_seconds.get_or_create(&labels).set(if lag > 0 { age } else { 0.0 });
         }
         self.epoch_age.set((now - self.epoch_time.get()).max(0.0));
-        self.memory.set(resident_bytes());
+        self.memory.set(resident_bytes() as i64);
         let made = self.checkpoint_time.get();
         self.checkpoint_age.set(if made > 0.0 { now - made } else { 0.0 });
         for (name, hits) in self.failpoints.get().map(Failpoints::hits).unwrap_or_default() {
@@ -232,6 +245,11 @@ impl Metrics {
         self.checkpoint_seconds.observe(stats.duration.as_secs_f64());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         self.checkpoint_time.set(now);
+    }
+
+    /// The loop stood still for a checkpoint.
+    pub(crate) fn stood_still(&self, time: Duration) {
+        self.checkpoint_pause_max.set(self.checkpoint_pause_max.get().max(time.as_secs_f64()));
     }
 
     pub(crate) fn journal(&self, bytes: u64, missed: u64) {
@@ -272,6 +290,14 @@ impl Metrics {
         self.phase_seconds.get_or_create(&vec![("phase", phase.to_string())]).observe(took.as_secs_f64());
     }
 
+    /// What memory is taken for.
+    pub(crate) fn memory(&self, budget: &Budget) {
+        for part in Part::ALL {
+            self.memory_parts.get_or_create(&vec![("part", part.name().to_string())]).set(budget.taken(part) as i64);
+        }
+        self.memory_limit.set(i64::try_from(budget.limit()).unwrap_or(0));
+    }
+
     /// What a table keeps, and what its operators gave.
     pub(crate) fn state(&self, name: &str, rows: u64, bytes: u64) {
         self.state_rows.get_or_create(&table(name)).set(rows as i64);
@@ -283,10 +309,19 @@ impl Metrics {
         self.operator_rows.get_or_create(&labels).inner().store(rows, Ordering::Relaxed);
     }
 
-    pub(crate) fn sent(&self, sink: &str, records: &[OutRecord]) {
+    /// What a sink made of an epoch.
+    pub(crate) fn sent(&self, sink: &str, output: &Output) {
+        let elsewhere = match output {
+            Output::Lines(_, count) | Output::Count(count) => *count,
+            Output::Keyed(changes) => changes.keys.len() as u64,
+            Output::Records(_) | Output::Released(_) | Output::Waits(_) => 0,
+        };
+        if elsewhere > 0 {
+            self.records_out.get_or_create(&of_sink(sink)).inc_by(elsewhere);
+        }
         let size = |part: &Option<bytes::Bytes>| part.as_ref().map_or(0, bytes::Bytes::len) as u64;
         let mut sums: BTreeMap<&TopicPartition, (u64, u64)> = BTreeMap::new();
-        for record in records {
+        for record in output.in_transaction() {
             let sum = sums.entry(&record.to).or_default();
             sum.0 += 1;
             sum.1 += size(&record.key) + size(&record.value);
@@ -331,10 +366,10 @@ fn of_partition(table: String, topic: String, partition: Partition) -> Labels {
 }
 
 /// The resident memory of this process, where the system tells it.
-fn resident_bytes() -> i64 {
-    const PAGE_BYTES: i64 = 4096;
+pub fn resident_bytes() -> u64 {
+    const PAGE_BYTES: u64 = 4096;
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<i64>().ok()).map_or(0, |pages| pages * PAGE_BYTES)
+    statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).map_or(0, |pages| pages * PAGE_BYTES)
 }
 
 fn of_sink(name: &str) -> Labels {

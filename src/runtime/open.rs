@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api::{EPOCH_PARTITION, TopicKind, TopicPartition, TopicSpec, Writer};
 use bytes::Bytes;
@@ -26,7 +26,7 @@ use crate::secrets::{Revealing, Vault};
 use crate::stage::Staged;
 use crate::table::Table;
 use crate::verify::Lost;
-use crate::{DataDir, Engine, EngineConfig, EngineError, Identity, Parts, Shared, alter};
+use crate::{DataDir, Engine, EngineConfig, EngineError, Identity, Parts, Shared};
 
 /// How long a committed record may not be shown: a broker that was killed finishes its transactions when it is back.
 const HIDDEN_MAX: Duration = Duration::from_secs(30);
@@ -36,10 +36,11 @@ impl Engine {
     /// Opens a data folder on its log and recovers. The engine is at the last committed epoch; its sources are being read,
     /// but nothing is processed before [`Engine::run`].
     pub fn open(config: EngineConfig, parts: Parts, dir: DataDir, shared: Arc<Shared>) -> Result<Self, EngineError> {
+        let config = config.within(&parts.memory);
         let secrets = Arc::new(Vault::open(dir.secrets())?);
         let revealing = Revealing { inner: Arc::clone(&parts.connectors), vault: Arc::clone(&secrets) };
         let parts = Parts { connectors: Arc::new(revealing), ..parts };
-        let (store, restored) = Store::open_with(&dir.state(), parts.faults.clone())?;
+        let (store, restored) = Store::open_with(&dir.state(), parts.faults.clone(), Arc::clone(&parts.memory))?;
         for (epoch, reason) in restored.iter().flat_map(|restored| &restored.skipped) {
             tracing::error!(%epoch, "checkpoint skipped, an older one is used: {reason}");
         }
@@ -52,7 +53,7 @@ impl Engine {
         let (mut writer, records) = take_over(&config, &parts, identity.as_ref(), metadata.as_ref(), &shared)?;
         let told = Arc::clone(&shared);
         writer.on_wait(Box::new(move || {
-            told.publish(|published| published.turned = Instant::now());
+            told.turn();
             !told.stop_asked()
         }));
         let (incarnation, skip) = match decide(&facts(&config, identity.as_ref(), metadata.as_ref(), &records)?) {
@@ -109,7 +110,9 @@ impl Engine {
             config,
             parts,
             store,
-            writer,
+            writer: Some(writer),
+            flight: None,
+            ahead: false,
             catalog: Catalog::default(),
             catalog_seen: None,
             tables: BTreeMap::new(),
@@ -169,7 +172,8 @@ impl Engine {
             value: Some(Bytes::from(bytes.clone())),
             headers: Vec::new(),
         };
-        let offsets = self.writer.commit_all(std::slice::from_ref(&out)).map_err(|error| match error {
+        let writer = self.writer.as_mut().expect("no commit is on its way");
+        let offsets = writer.commit_all(std::slice::from_ref(&out)).map_err(|error| match error {
             api::CommitError::Fenced(_) => EngineError::Fenced(error.to_string()),
             other => EngineError::Log(format!("cannot write the first epoch record: {other}")),
         })?;
@@ -218,7 +222,7 @@ impl Engine {
         for def in metadata.catalog.tables() {
             let state = metadata.tables.iter().find(|state| state.id == def.id);
             let rows = state.map_or(0, |state| state.rows);
-            let contents = Contents::with_rows(def, take(contents_id(def.id), Contents::law(def)), rows);
+            let contents = Contents::restored(def, take(contents_id(def.id), Contents::law(def)), rows)?;
             let contents = contents.with_indexes(def, &mut take);
             let mut table = match &def.kind {
                 TableKind::Source(source) => Table::source(def.clone(), source, contents)?,
@@ -277,16 +281,14 @@ impl Engine {
             return Ok(table);
         }
         tracing::warn!(table = %def.name, "this version plans the table differently: its state is made anew");
-        let flow = TableFlow::new(def.id, &graph, &mut Arrangement::new);
+        let flow = TableFlow::new(def.id, &graph, &mut |id, law| self.store.arrangement(id, law));
         let mut table = Table::stream(def.clone(), contents, flow, take);
         table.blind = self.blind(&stream.inputs);
         // Its state is made anew when it is resumed.
         if state.is_some_and(|state| state.suspended) {
             return Ok(table);
         }
-        let inputs = self.contents_of(&stream.inputs)?.into_iter();
-        let inputs = inputs.map(|(id, rows)| (id, alter::seen_by(stream, id, &rows))).collect();
-        if table.rebuild(inputs)? {
+        if self.rebuild(&mut table, &graph)? {
             return Ok(table);
         }
         Err(EngineError::Recovery(format!(

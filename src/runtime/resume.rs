@@ -1,25 +1,25 @@
 //! ALTER STREAM TABLE ... RESUME: a suspended stream table, and those below that were suspended with it, are made anew from all
 //! that their inputs hold, in an epoch of their own.
 //!
-//! What they gained and lost since they were suspended is the epoch's delta, and goes to their sinks. One that fails stays as it
-//! is, and what reads it; the first of them failing is the statement's failure. The record names those that were made anew,
-//! and replay makes the same ones.
+//! What they gained and lost since they were suspended is the epoch's delta, and goes to their sinks; it is all that has to be in
+//! memory at once, unless a piece fails (`populate`). One that fails stays as it is, and what reads it; the first of them failing is
+//! the statement's failure. The record names those that were made anew, and replay makes the same ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dataflow::{Action, Contents, StatementError, TableFlow, contents_id};
+use dataflow::{Action, StatementError};
 use plan::{CatalogChange, InputRange, Outcome, TableDef, TableId, TableKind};
-use state::Arrangement;
-use zset::{Delta, RowCodec, TimestampMs, consolidate};
+use zset::{RowCodec, RowError, TimestampMs, consolidate};
 
+use crate::backfill::Anew;
 use crate::dead_letter::first_chars;
 use crate::stage::{ERROR_CHARS_MAX, Staged};
-use crate::table::{Refresh, Table};
-use crate::{Engine, EngineError, alter};
+use crate::table::Table;
+use crate::{Engine, EngineError};
 
-/// Tables that are made anew, before they are in the place of what they were.
+/// What comes of resuming tables, before they are in the place of what they were.
 pub(crate) struct Resumed {
-    tables: BTreeMap<TableId, Table>,
+    tables: Anew,
     backfill: Vec<InputRange>,
     failed: Vec<Failed>,
 }
@@ -80,10 +80,7 @@ impl Engine {
 
     /// Puts tables that were made anew in the place of what they were.
     pub(crate) fn install_resumed(&mut self, resumed: Resumed) {
-        for (id, mut table) in resumed.tables {
-            table.commit();
-            self.tables.insert(id, table);
-        }
+        self.tables.extend(resumed.tables);
     }
 
     /// The table, and those that are suspended because of it alone; in topological order.
@@ -128,7 +125,7 @@ impl Engine {
 
     fn stage_resume(&self, tables: &[TableId], timestamp: TimestampMs) -> Result<(Staged, Resumed), EngineError> {
         let mut staged = Staged::at(timestamp);
-        let mut resumed = Resumed { tables: BTreeMap::new(), backfill: Vec::new(), failed: Vec::new() };
+        let mut resumed = Resumed { tables: Anew::new(), backfill: Vec::new(), failed: Vec::new() };
         for id in tables {
             let old = &self.tables[id];
             let TableKind::Stream(stream) = &old.def.kind else { continue };
@@ -139,22 +136,16 @@ impl Engine {
                 resumed.failed.push(Failed { table: *id, sqlstate: "55000", why });
                 continue;
             }
-            let (inputs, read) = self.inputs_of(old, &resumed.tables)?;
-            let mut table = self.made_anew(&old.def)?;
-            let at_work = self.shared.jobs.begin("population", &old.def.name, None, "operators");
-            match table.stage_refresh_watched(inputs, &mut |done, total| at_work.reach(done, total))? {
-                Refresh::Done(rows) => {
+            match self.planned_again(&old.def, &resumed.tables)? {
+                Ok((table, read)) => {
                     let codec = RowCodec::new(old.def.columns.schema());
-                    let mut parts = vec![rows];
-                    for part in old.contents.read(&old.contents.snapshot()) {
-                        parts.push(part?.negated());
-                    }
-                    let delta = consolidate(&Delta::sum(old.def.columns.schema(), &parts), &codec);
+                    let delta = old.contents.difference(&table.contents, &mut || self.shared.go_on())?;
+                    let delta = consolidate(&delta, &codec);
                     staged.keep(*id, delta, &codec, true);
                     resumed.backfill.extend(read);
                     resumed.tables.insert(*id, table);
                 }
-                Refresh::Failed(error) => {
+                Err(error) => {
                     resumed.failed.push(Failed { table: *id, sqlstate: error.sqlstate, why: error.to_string() });
                 }
             }
@@ -162,44 +153,18 @@ impl Engine {
         Ok((staged, resumed))
     }
 
-    /// All that the inputs of a table hold, as its query was planned on them; of those that are made anew, what they will hold.
-    fn inputs_of(
+    /// A stream table as its query makes it now, and what was read again for it; or why it cannot be made.
+    fn planned_again(
         &self,
-        table: &Table,
-        anew: &BTreeMap<TableId, Table>,
-    ) -> Result<(BTreeMap<TableId, Delta>, Vec<InputRange>), EngineError> {
-        let TableKind::Stream(stream) = &table.def.kind else { unreachable!("only stream tables have inputs") };
-        let (mut inputs, mut ranges) = (BTreeMap::new(), Vec::new());
-        for id in &stream.inputs {
-            let rows = match anew.get(id) {
-                Some(table) => {
-                    let parts = table.contents.read(&table.contents.staged()).collect::<Result<Vec<_>, _>>()?;
-                    Delta::sum(table.def.columns.schema(), &parts)
-                }
-                None => {
-                    let (mut rows, read) = self.all_of(&[*id])?;
-                    ranges.extend(read);
-                    rows.remove(id).expect("the rows that were asked for")
-                }
-            };
-            inputs.insert(*id, alter::seen_by(stream, *id, &rows));
-        }
-        Ok((inputs, ranges))
-    }
-
-    /// A stream table as it is, without rows and state.
-    fn made_anew(&self, def: &TableDef) -> Result<Table, EngineError> {
+        def: &TableDef,
+        anew: &Anew,
+    ) -> Result<Result<(Table, Vec<InputRange>), RowError>, EngineError> {
         let TableKind::Stream(stream) = &def.kind else { unreachable!("only stream tables are made anew") };
         let planned = self.parts.planner.plan(&def.sql, &self.catalog.as_planned(stream).without(def.id))?;
         let Action::CreateStream { graph, .. } = planned.action else {
             return Err(EngineError::Recovery(format!("cannot plan {} again from its SQL: {}", def.name, def.sql)));
         };
-        let flow = TableFlow::new(def.id, &graph, &mut Arrangement::new);
-        let arrangement = Arrangement::new(contents_id(def.id), Contents::law(def));
-        let mut table =
-            Table::stream(def.clone(), Contents::with_rows(def, arrangement, 0), flow, &mut Arrangement::new);
-        table.blind = self.blind(&stream.inputs);
-        Ok(table)
+        self.make_anew(def, &graph, anew)
     }
 
     fn keep_suspended(&mut self, staged: &mut Staged, id: TableId, error: String) {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use api::Record;
 use dataflow::RowChanges;
 use plan::{SinkId, TableId};
+use state::Counted;
 use zset::{Epoch, Offset, Partition, TimestampMs};
 
 use crate::ddl::Origin;
@@ -25,11 +26,13 @@ const TURN_MAX: Duration = Duration::from_millis(200);
 
 /// An epoch closes when its records have so many bytes of keys and values.
 pub(crate) const EPOCH_BYTES_MAX: usize = 64 << 20;
+/// The same, however little memory there is.
+const EPOCH_BYTES_MIN: usize = 1 << 20;
 
 /// What reaches the loop.
 pub(crate) enum Event {
     /// Records of a source table, by a reader that may have been ended since: then another one reads them again.
-    Records { table: TableId, records: Vec<Record>, ended: Arc<AtomicBool> },
+    Records { table: TableId, records: Vec<Record>, held: Counted, ended: Arc<AtomicBool> },
     /// A source's topic has a partition more, of which nothing was read at a time; its records come later.
     Partition { table: TableId, partition: Partition, from: Offset, seen: Option<TimestampMs> },
     /// There are topics that the pattern of a source matches and that it does not read.
@@ -51,6 +54,8 @@ pub(crate) enum Event {
     Target { sink: SinkId, report: Report },
     /// Make a checkpoint now.
     Checkpoint { reply: Sender<Result<Epoch, EngineError>> },
+    /// The commit of an epoch that was on its way is at its end.
+    Landed { epoch: Epoch },
 }
 
 /// An epoch closes when so many statements wait in it.
@@ -63,6 +68,8 @@ pub(crate) struct Gathered {
     statements: Vec<Waiting>,
     count: usize,
     bytes: usize,
+    /// What its records take.
+    held: Vec<Counted>,
     closes: Option<Instant>,
 }
 
@@ -76,10 +83,11 @@ impl Engine {
     /// Runs until it is asked to stop or fails. The phase says which, before this returns.
     pub fn run(&mut self) -> Result<(), EngineError> {
         self.shared.publish(|published| published.phase = Phase::Serving);
-        let mut result = self.turn_until_stopped();
+        let workers = self.parts.workers.clone();
+        let mut result = workers.run(|| self.turn_until_stopped());
         if let Err(EngineError::Stopped(why)) = &result {
             tracing::warn!("{why}");
-            result = self.checkpoint_now().map(|_| ());
+            result = if self.ahead { Ok(()) } else { self.checkpoint_now().map(|_| ()) };
         }
         if let (Err(EngineError::InDoubt(why)), true) = (&result, self.shared.stop_asked()) {
             tracing::warn!("{why}");
@@ -122,13 +130,14 @@ impl Engine {
 
     /// One turn: waits at most `wait_max` for an event, and does what is due.
     pub(crate) fn turn(&mut self, gathered: &mut Gathered, wait_max: Duration) -> Result<(), EngineError> {
-        self.shared.publish(|published| published.turned = Instant::now());
+        self.shared.turn();
         if let Some(why) = self.parts.log.failed() {
             return Err(EngineError::Log(why));
         }
         let now = self.instant();
         let wait = match gathered.closes {
-            Some(closes) => closes.saturating_duration_since(now).min(wait_max),
+            Some(closes) if !self.is_in_flight() => closes.saturating_duration_since(now).min(wait_max),
+            Some(_) => wait_max,
             None if self.releases() => Duration::ZERO,
             None => wait_max,
         };
@@ -137,25 +146,30 @@ impl Engine {
                 self.handle_event(event, gathered)?;
                 self.gather_waiting(gathered)?;
             }
-            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Timeout) => self.land_if_over()?,
             Err(RecvTimeoutError::Disconnected) => unreachable!("the engine holds a sender itself"),
         }
-        let now = !gathered.statements.is_empty() || self.is_full(gathered);
-        if now || gathered.closes.is_some_and(|closes| closes <= self.instant()) {
+        if !gathered.statements.is_empty() || self.is_full(gathered) || self.is_due(gathered) {
             self.epoch(std::mem::take(gathered))?;
+        }
+        // What follows is of the last committed epoch, and the state is that of the one which is on its way.
+        if self.is_in_flight() {
+            return Ok(());
         }
         if gathered.is_empty() {
             self.turn_backlogs()?;
         }
+        self.turn_beside();
+        self.turn_doubts()?;
+        self.turn_checkpoint()?;
+        self.hold_sources()
+    }
+
+    /// What is told and handed out of the last committed epoch.
+    pub(crate) fn turn_beside(&mut self) {
         self.turn_detached();
         self.tell_positions(false);
-        self.turn_doubts()?;
         self.note_ends(false);
-        self.finish_checkpoint(false)?;
-        if self.instant().saturating_duration_since(self.last_checkpoint.1) >= self.config.checkpoint_interval {
-            self.start_checkpoint()?;
-        }
-        self.hold_sources()
     }
 
     /// While the journal is full, because checkpoints fail, no source is read on: nothing that was read may be nowhere but in topics
@@ -181,20 +195,30 @@ impl Engine {
     }
 
     /// The last epoch and the last checkpoint.
-    pub(crate) fn leave(&mut self, gathered: Gathered) -> Result<(), EngineError> {
-        if !gathered.is_empty() {
-            self.epoch(gathered)?;
-        }
+    pub(crate) fn leave(&mut self, mut gathered: Gathered) -> Result<(), EngineError> {
+        self.close(&mut gathered)?;
         self.tell_positions(true);
         self.note_ends(true);
         self.parts.faults.reach("stop")?;
         self.checkpoint_now().map(|_| ())
     }
 
+    /// Where memory is scarce an epoch takes a part of it.
+    fn epoch_bytes_max(&self) -> usize {
+        let share = usize::try_from(self.parts.memory.limit() / 16).unwrap_or(usize::MAX);
+        share.clamp(EPOCH_BYTES_MIN, EPOCH_BYTES_MAX)
+    }
+
     fn is_full(&self, gathered: &Gathered) -> bool {
         gathered.count >= self.config.epoch_rows_max
-            || gathered.bytes >= EPOCH_BYTES_MAX
+            || gathered.bytes >= self.epoch_bytes_max()
             || gathered.statements.len() >= EPOCH_STATEMENTS_MAX
+    }
+
+    /// Whether it is time for the epoch to close. While another one commits it grows instead: so epochs are as large as the load and the
+    /// log make them, and readers are never kept waiting.
+    fn is_due(&self, gathered: &Gathered) -> bool {
+        !self.is_in_flight() && gathered.closes.is_some_and(|closes| closes <= self.instant())
     }
 
     /// A statement does not wait for the epoch's interval, but takes along what is there already.
@@ -207,13 +231,19 @@ impl Engine {
     }
 
     fn handle_event(&mut self, event: Event, gathered: &mut Gathered) -> Result<(), EngineError> {
+        let event = self.land_for(event)?;
         match event {
-            Event::Records { table, records, ended } => {
+            Event::Landed { epoch } => self.land_of(epoch),
+            Event::Records { table, records, held, ended } => {
                 if let Some(source) = self.sources.get_mut(&table).filter(|_| !ended.load(Ordering::SeqCst)) {
                     source.taken(!self.held);
                     gathered.count += records.len();
                     gathered.bytes += self.count_received(table, &records);
-                    gathered.records.entry(table).or_default().extend(records);
+                    gathered.held.push(held);
+                    match gathered.records.entry(table) {
+                        Entry::Vacant(none) => drop(none.insert(records)),
+                        Entry::Occupied(mut some) => some.get_mut().extend(records),
+                    }
                     gathered.closes.get_or_insert_with(|| self.parts.scheduler.now() + self.config.epoch_interval);
                 }
                 Ok(())
@@ -234,15 +264,13 @@ impl Engine {
                 if topics.is_empty() {
                     return Ok(());
                 }
-                if !gathered.is_empty() {
-                    self.epoch(std::mem::take(gathered))?;
-                }
+                self.close(gathered)?;
                 if over(self) { Ok(()) } else { self.add_topics(table, &topics) }
             }
             Event::Back { table, ended } => {
                 let over = |engine: &Self| !engine.sources.contains_key(&table) || ended.load(Ordering::SeqCst);
-                if !over(self) && !gathered.is_empty() {
-                    self.epoch(std::mem::take(gathered))?;
+                if !over(self) {
+                    self.close(gathered)?;
                 }
                 if over(self) { Ok(()) } else { self.come_back(table) }
             }
@@ -252,9 +280,7 @@ impl Engine {
                 if over(self) {
                     return Ok(());
                 }
-                if !gathered.is_empty() {
-                    self.epoch(std::mem::take(gathered))?;
-                }
+                self.close(gathered)?;
                 if over(self) { Ok(()) } else { self.trouble(table, trouble) }
             }
             Event::End { table, partition, end, time, ended } => {
@@ -266,9 +292,7 @@ impl Engine {
             #[cfg(test)]
             Event::Crash(why) => Err(EngineError::Log(why)),
             Event::Execute { text, reply } => {
-                if !gathered.is_empty() {
-                    self.epoch(std::mem::take(gathered))?;
-                }
+                self.close(gathered)?;
                 let result = self.execute(&text, Origin::Session);
                 let ended = match &result {
                     Ok(_) | Err(EngineError::Statement(_)) => Ok(()),
@@ -297,6 +321,33 @@ impl Engine {
         }
     }
 
+    /// Waits for the commit that is on its way, if what came is not for the next epoch.
+    fn land_for(&mut self, event: Event) -> Result<Event, EngineError> {
+        #[cfg(test)]
+        if matches!(event, Event::Crash(_)) {
+            return Ok(event);
+        }
+        if matches!(event, Event::Records { .. } | Event::End { .. } | Event::Write { .. } | Event::Landed { .. }) {
+            return Ok(event);
+        }
+        let Err(error) = self.land() else { return Ok(event) };
+        // Whoever asked may be gone.
+        match event {
+            Event::Execute { reply, .. } => drop(reply.send(Err(unfinished(&error, false)))),
+            Event::Checkpoint { reply } => drop(reply.send(Err(unfinished(&error, false)))),
+            _ => {}
+        }
+        Err(error)
+    }
+
+    /// Ends the epoch that is gathered, and waits for its commit.
+    fn close(&mut self, gathered: &mut Gathered) -> Result<(), EngineError> {
+        if !gathered.is_empty() {
+            self.epoch(std::mem::take(gathered))?;
+        }
+        self.land()
+    }
+
     fn epoch(&mut self, gathered: Gathered) -> Result<(), EngineError> {
         self.group(gathered.records, gathered.statements)
     }
@@ -316,6 +367,7 @@ impl Engine {
 
     /// Makes a checkpoint of the last committed epoch, unless there is one, and answers its epoch.
     pub(crate) fn checkpoint_now(&mut self) -> Result<Epoch, EngineError> {
+        self.land()?;
         self.finish_checkpoint(true)?;
         self.start_checkpoint()?;
         self.finish_checkpoint(true)?;
@@ -323,6 +375,7 @@ impl Engine {
     }
 }
 
-fn bytes_of(record: &Record) -> usize {
+/// The bytes of a record's key and value.
+pub(crate) fn bytes_of(record: &Record) -> usize {
     record.key.as_ref().map_or(0, bytes::Bytes::len) + record.value.as_ref().map_or(0, bytes::Bytes::len)
 }

@@ -5,13 +5,18 @@ use std::io;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// The longest a thread's step waits: how soon work that is asked to end does so.
-const STEP_WAIT: Duration = Duration::from_millis(100);
+/// The longest a thread's step waits, of work that nobody wakes.
+pub(crate) const STEP_WAIT: Duration = Duration::from_millis(200);
 
 /// Work that goes on beside the loop.
 pub trait Steps: Send {
     /// Does a little, and waits at most `wait` for something to do. False: it is over, and this is not called again.
     fn step(&mut self, wait: Duration) -> bool;
+
+    /// The longest that a thread lets it wait: how soon it ends when it is asked to.
+    fn wait_max(&self) -> Duration {
+        STEP_WAIT
+    }
 }
 
 /// Work that was begun. Dropping this leaves it alone.
@@ -41,7 +46,7 @@ pub struct Threads;
 
 impl Scheduler for Threads {
     fn begin(&self, name: &str, mut work: Box<dyn Steps>) -> io::Result<Box<dyn Task>> {
-        let run = move || while work.step(STEP_WAIT) {};
+        let run = move || while work.step(work.wait_max()) {};
         Ok(Box::new(Thread(thread::Builder::new().name(name.to_string()).spawn(run)?)))
     }
 

@@ -137,12 +137,19 @@ impl Shared {
         self.stop.store(true, Ordering::SeqCst);
     }
 
-    /// An error if it was asked to stop while it recovers: recovery begins anew at the next start.
+    /// In the middle of what takes long: the loop works, and does not hang. An error if it was asked to stop: recovery begins anew at
+    /// the next start, and a statement has not been.
     pub(crate) fn go_on(&self) -> Result<(), EngineError> {
         if self.stop_asked() {
-            return Err(EngineError::Stopped("asked to stop before recovery was done".to_string()));
+            return Err(EngineError::Stopped("asked to stop before it was done: nothing of it is kept".to_string()));
         }
+        self.turn();
         Ok(())
+    }
+
+    /// The loop works.
+    pub(crate) fn turn(&self) {
+        self.publish(|published| published.turned = Instant::now());
     }
 
     pub(crate) fn stop_asked(&self) -> bool {

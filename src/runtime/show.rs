@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use api::TargetError;
 use dataflow::Show;
 use plan::{SinkConnector, TableDef, TableKind};
+use state::{Budget, Part};
 use zset::TimestampMs;
 
 use crate::shared::{SourceStatus, TableStatus};
@@ -23,6 +24,10 @@ impl Engine {
             Show::Sinks => self.sink_rows().collect(),
             Show::Jobs => job_rows(&self.shared.jobs),
             Show::State => self.state_rows(),
+            Show::Memory => {
+                self.measure_memory();
+                memory_rows(&self.parts.memory)
+            }
         };
         let columns = show.columns().iter().map(|(name, _)| *name).collect();
         Reply { tag: "SHOW".to_string(), notices: Vec::new(), columns, rows }
@@ -170,10 +175,18 @@ impl Engine {
         });
     }
 
+    /// Looks at what is taken that nobody counts.
+    fn measure_memory(&self) {
+        self.parts.memory.tell(Part::Log, self.parts.log.held_bytes());
+        self.parts.memory.measure();
+    }
+
     /// Counts a committed epoch.
     pub(crate) fn count(&self, staged: &Staged) {
         let metrics = &self.shared.metrics;
         metrics.epochs.inc();
+        self.measure_memory();
+        metrics.memory(&self.parts.memory);
         metrics.missing_retractions.inc_by(staged.missing_retractions);
         for range in staged.inputs.iter().filter(|range| range.dead_letters > 0) {
             if let Some(table) = self.tables.get(&range.table) {
@@ -185,9 +198,10 @@ impl Engine {
                 metrics.keys_moved(&table.def.name, *times);
             }
         }
-        for (id, delta) in &staged.deltas {
-            if let Some(table) = self.tables.get(id) {
-                metrics.rows_changed(&table.def.name, delta.len() as u64);
+        let rows = staged.deltas.iter().map(|(id, delta)| (*id, delta.len() as u64));
+        for (id, rows) in rows.chain(staged.in_pieces) {
+            if let Some(table) = self.tables.get(&id) {
+                metrics.rows_changed(&table.def.name, rows);
             }
         }
         for table in staged.outcomes.iter().filter(|(_, outcome)| matches!(outcome, plan::Outcome::Error(_))) {
@@ -197,7 +211,7 @@ impl Engine {
         }
         for (id, output) in &staged.outputs {
             if let Some(sink) = self.sinks.get(id) {
-                metrics.sent(&sink.def.name, output.in_transaction());
+                metrics.sent(&sink.def.name, output);
             }
         }
         staged.touched.iter().filter_map(|id| self.tables.get(id)).for_each(|table| self.count_state(table));
@@ -227,6 +241,13 @@ impl Engine {
         }
         metrics.state(&table.def.name, rows, bytes);
     }
+}
+
+/// What memory is taken for, and of all of it how much may be taken.
+fn memory_rows(budget: &Budget) -> Vec<Vec<Option<String>>> {
+    let parts = Part::ALL.into_iter().map(|part| vec![some(part), some(budget.taken(part)), None]);
+    let limit = (budget.limit() < u64::MAX).then(|| budget.limit().to_string());
+    parts.chain([vec![some("all"), some(budget.total()), limit]]).collect()
 }
 
 /// The answer to SHOW JOBS.

@@ -1,10 +1,10 @@
 //! One sink at work: from a table's delta to records.
 
 use std::io::Write;
+use std::ops::Range;
 use std::sync::Arc;
 
 use api::{OutRecord, TopicPartition};
-use bytes::Bytes;
 use plan::{SinkConnector, SinkDef, TableDef};
 use schemas::{SinkEncoder, SinkEpoch, SinkNames, SinkRecord};
 use zset::{Delta, Epoch, Partition, RowBytes, RowCodec, TimestampMs, consolidate};
@@ -12,6 +12,9 @@ use zset::{Delta, Epoch, Partition, RowBytes, RowCodec, TimestampMs, consolidate
 use crate::backlog::{self, Backlog};
 use crate::detached::FileSink;
 use crate::outbox::{KeyedChanges, Outbox};
+
+/// A worker encodes no fewer rows at a time.
+const ROWS_MIN: usize = 2048;
 
 /// A sink at work.
 pub(crate) struct Sink {
@@ -52,7 +55,7 @@ pub(crate) enum Output {
     Lines(Vec<u8>, u64),
     /// Gathered in the outbox once the epoch is committed.
     Keyed(KeyedChanges),
-    /// Counted.
+    /// Counted: rows that came and went.
     Count(u64),
 }
 
@@ -86,6 +89,9 @@ impl Sink {
         if let Way::Outbox(outbox) = &self.way {
             return Output::Keyed(outbox.changes(delta));
         }
+        if self.def.connector == SinkConnector::Blackhole {
+            return Output::Count(delta.weights().values().iter().map(|weight| weight.unsigned_abs()).sum());
+        }
         let at = SinkEpoch { epoch, timestamp, snapshot };
         if self.backlog().is_some_and(Backlog::waits) {
             return self.waits(delta, &at);
@@ -99,14 +105,19 @@ impl Sink {
                 records.iter().for_each(|record| line(&mut lines, name, record));
                 Output::Lines(lines, records.len() as u64)
             }
-            SinkConnector::Blackhole => Output::Count(records.len() as u64),
-            SinkConnector::Postgres => unreachable!("it has an outbox"),
+            SinkConnector::Blackhole | SinkConnector::Postgres => unreachable!("no records are made for it"),
         }
     }
 
     /// The records of a consolidated delta.
     pub fn records(&self, delta: &Delta, at: &SinkEpoch) -> Vec<SinkRecord> {
-        self.encoder.encode(delta, at)
+        let encoder = &self.encoder;
+        let encode = |rows: Range<usize>| encoder.encode(&delta.slice(rows), at);
+        match self.def.key.is_empty() {
+            // Without a key each row is for itself.
+            true => workers::map_pieces(delta.len(), ROWS_MIN, encode).into_iter().flatten().collect(),
+            false => encoder.encode(delta, at),
+        }
     }
 
     /// The same, as a backlog keeps them.
@@ -143,12 +154,7 @@ impl Sink {
     /// A record for its topic.
     pub fn record(&self, record: SinkRecord, timestamp: TimestampMs) -> OutRecord {
         let SinkRecord { key, value, partition_hash } = record;
-        self.placed(backlog::Entry {
-            timestamp,
-            partition_hash,
-            key: key.map(Bytes::from),
-            value: value.map(Bytes::from),
-        })
+        self.placed(backlog::Entry { timestamp, partition_hash, key, value })
     }
 
     /// A record for its topic that was kept; `None`: it is damaged.
@@ -166,7 +172,6 @@ impl Sink {
 
 /// A record as a line, with the sink's name where several write to one place. Both parts are JSON already.
 fn line(lines: &mut Vec<u8>, sink: Option<&str>, record: &SinkRecord) {
-    let part = |part: &Option<Vec<u8>>| part.clone().unwrap_or_else(|| b"null".to_vec());
     lines.push(b'{');
     if let Some(sink) = sink {
         lines.extend_from_slice(b"\"sink\":");
@@ -174,9 +179,9 @@ fn line(lines: &mut Vec<u8>, sink: Option<&str>, record: &SinkRecord) {
         lines.push(b',');
     }
     lines.extend_from_slice(b"\"key\":");
-    lines.extend(part(&record.key));
+    lines.extend_from_slice(record.key.as_deref().unwrap_or(b"null"));
     lines.extend_from_slice(b",\"value\":");
-    lines.extend(part(&record.value));
+    lines.extend_from_slice(record.value.as_deref().unwrap_or(b"null"));
     lines.extend_from_slice(b"}\n");
 }
 

@@ -8,20 +8,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use api::{Bounds, LogError, Reader, TopicPartition};
+use api::{Bell, Bounds, LogError, Reader, Record, TopicPartition};
 use plan::TableId;
+use state::{Budget, Part};
 use zset::{Offset, Partition, TimestampMs};
 
 use crate::feed::Feed;
 use crate::mend::{Deletes, Look};
-use crate::run::Event;
-use crate::scheduler::{Scheduler, Steps, Task};
+use crate::run::{Event, bytes_of};
+use crate::scheduler::{STEP_WAIT, Scheduler, Steps, Task};
 use crate::{EngineError, Shared};
 
 /// Records asked for at once.
 const POLL_RECORDS_MAX: usize = 16 * 1024;
-/// How often the ends of the partitions are looked at, for the lag, and whether there are more partitions.
+/// How often the ends of the partitions are looked at, for the lag.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether there are more partitions. Where topics are to be found, or some are gone, it is looked as often as
+/// at the ends.
+const LOOK_AROUND_EVERY: Duration = Duration::from_secs(10);
 /// Batches it may be ahead of the loop.
 const CREDITS: usize = 2;
 
@@ -31,6 +35,8 @@ pub(crate) struct Source {
     /// Credits that are held back.
     owed: usize,
     stop: Arc<AtomicBool>,
+    /// What ends a wait for records.
+    bell: Option<Bell>,
     task: Option<Box<dyn Task>>,
 }
 
@@ -43,6 +49,8 @@ pub(crate) enum Trouble {
 }
 
 struct Worker {
+    /// How long it may wait, if it can be woken.
+    wait_max: Option<Duration>,
     table: TableId,
     name: String,
     feed: Feed,
@@ -58,6 +66,7 @@ struct Worker {
     deletes: Option<Deletes>,
     reader: Box<dyn Reader>,
     look_at: Instant,
+    look_around_at: Instant,
     /// Whether it was told that the log does not answer.
     waits: bool,
     events: Sender<Event>,
@@ -67,6 +76,7 @@ struct Worker {
     stop: Arc<AtomicBool>,
     scheduler: Arc<dyn Scheduler>,
     shared: Arc<Shared>,
+    memory: Arc<Budget>,
 }
 
 impl Source {
@@ -76,9 +86,9 @@ impl Source {
         (feed, deletes): (Feed, Option<Deletes>),
         (from, absent): (&BTreeMap<Partition, Offset>, &BTreeSet<Partition>),
         events: &Sender<Event>,
-        (shared, scheduler): (&Arc<Shared>, &Arc<dyn Scheduler>),
+        (shared, scheduler, memory): (&Arc<Shared>, &Arc<dyn Scheduler>, &Arc<Budget>),
     ) -> Result<Self, EngineError> {
-        let mut reader = feed.reader()?;
+        let mut reader = feed.lasting_reader()?;
         let mut gone = from.clone();
         let go = feed.transport.partitions_go();
         gone.retain(|partition, _| go || absent.contains(partition));
@@ -96,7 +106,9 @@ impl Source {
             credits.send(()).expect("the receiver is here");
         }
         let stop = Arc::new(AtomicBool::new(false));
+        let bell = reader.bell();
         let worker = Worker {
+            wait_max: bell.as_ref().map(|_| LOOK_EVERY),
             table,
             name: name.to_string(),
             feed,
@@ -107,6 +119,7 @@ impl Source {
             deletes,
             reader,
             look_at: scheduler.now(),
+            look_around_at: scheduler.now(),
             waits: false,
             events: events.clone(),
             credits: credits_out,
@@ -114,16 +127,22 @@ impl Source {
             stop: Arc::clone(&stop),
             scheduler: Arc::clone(scheduler),
             shared: Arc::clone(shared),
+            memory: Arc::clone(memory),
         };
         let task = scheduler
             .begin(&format!("source-{name}"), Box::new(worker))
             .map_err(|error| EngineError::Log(format!("cannot start a thread for source {name}: {error}")))?;
-        Ok(Self { credits, owed: 0, stop, task: Some(task) })
+        Ok(Self { credits, owed: 0, stop, bell, task: Some(task) })
     }
 
     /// Asks it to end; dropping waits for that.
     pub fn halt(&self) {
         self.stop.store(true, Ordering::SeqCst);
+        // It may wait for either.
+        if let Some(bell) = &self.bell {
+            bell();
+            let _ = self.credits.send(());
+        }
     }
 
     /// The loop has taken a batch. The next one is to be read, or waits for [`Source::go_on`].
@@ -158,7 +177,8 @@ impl Steps for Worker {
             return false;
         }
         self.look();
-        if self.has_failed() {
+        // Looking may have taken what was to wake it.
+        if self.has_failed() || self.stopped() {
             return false;
         }
         if !self.may_poll {
@@ -169,6 +189,10 @@ impl Steps for Worker {
             }
         }
         self.poll(wait)
+    }
+
+    fn wait_max(&self) -> Duration {
+        self.wait_max.unwrap_or(STEP_WAIT)
     }
 }
 
@@ -182,21 +206,24 @@ impl Worker {
         match self.reader.poll(POLL_RECORDS_MAX, wait) {
             Ok(records) => {
                 self.waits = false;
-                for record in &records {
-                    self.read.insert(record.at.partition, Offset(record.offset.0 + 1));
+                for run in records.chunk_by(|a, b| a.at.partition == b.at.partition) {
+                    let last = &run[run.len() - 1];
+                    self.read.insert(last.at.partition, Offset(last.offset.0 + 1));
                 }
                 if records.is_empty() {
                     return true;
                 }
                 self.may_poll = false;
                 let ended = Arc::clone(&self.stop);
-                self.events.send(Event::Records { table: self.table, records, ended }).is_ok()
+                let bytes = records.iter().map(|record| size_of::<Record>() + bytes_of(record)).sum::<usize>();
+                let held = self.memory.count(Part::Input, bytes as u64);
+                self.events.send(Event::Records { table: self.table, records, held, ended }).is_ok()
             }
             Err(LogError::Retriable(reason)) => {
                 if !std::mem::replace(&mut self.waits, true) {
                     tracing::warn!(table = %self.name, "source waits: {reason}");
                 }
-                self.scheduler.sleep(wait);
+                self.scheduler.sleep(wait.min(STEP_WAIT));
                 true
             }
             Err(error) => {
@@ -223,12 +250,20 @@ impl Worker {
         if self.scheduler.now() < self.look_at {
             return;
         }
-        if let Err(error) =
-            self.look_for_partitions().and_then(|()| self.look_for_topics()).and_then(|()| self.look_at_ends())
-        {
+        if let Err(error) = self.look_around().and_then(|()| self.look_at_ends()) {
             tracing::debug!(table = %self.name, "cannot look at the source's topic: {error}");
         }
         self.look_at = self.scheduler.now() + LOOK_EVERY;
+    }
+
+    fn look_around(&mut self) -> Result<(), LogError> {
+        let often = self.feed.finds_topics() || !self.gone.is_empty();
+        if !often && self.scheduler.now() < self.look_around_at {
+            return Ok(());
+        }
+        self.look_for_partitions().and_then(|()| self.look_for_topics())?;
+        self.look_around_at = self.scheduler.now() + LOOK_AROUND_EVERY;
+        Ok(())
     }
 
     fn look_for_partitions(&mut self) -> Result<(), LogError> {
@@ -296,12 +331,14 @@ impl Worker {
             }
             let at = self.at(partition);
             let now = self.deletes.as_ref().and_then(|deletes| deletes.begin_look(partition));
-            let met = matches!(self.reader.at_end(&at), Ok(true));
             let read = self.read.get(&partition).copied();
-            let bounds = match self.feed.transport.bounds(&at) {
+            let (bounds, ago) = match self.look_at_bounds(&at, read) {
                 Err(_) if self.feed.transport.partitions_go() => continue,
-                bounds => bounds?,
+                seen => seen?,
             };
+            let now = now.map(|now| TimestampMs(now.0 - ago.as_nanos().div_ceil(1_000_000) as i64));
+            // Behind the last record there may be nothing to read. To find that out is to ask the log again.
+            let met = read.is_some_and(|read| bounds.high <= read) || matches!(self.reader.at_end(&at), Ok(true));
             self.judge(&at, bounds, now, met);
             let end = read.filter(|_| met).unwrap_or(bounds.high);
             let key = (self.name.clone(), at.topic.to_string(), at.partition);
@@ -312,6 +349,15 @@ impl Worker {
             });
         }
         Ok(())
+    }
+
+    /// What a partition holds, and how long ago that was. What has been read since is behind the end of then: it is asked anew.
+    fn look_at_bounds(&self, at: &TopicPartition, read: Option<Offset>) -> Result<(Bounds, Duration), LogError> {
+        let (bounds, ago) = self.feed.transport.bounds_seen(at, LOOK_EVERY)?;
+        if !ago.is_zero() && read.is_some_and(|read| bounds.high < read) {
+            return Ok((self.feed.transport.bounds(at)?, Duration::ZERO));
+        }
+        Ok((bounds, ago))
     }
 
     /// Whether a partition still goes on from where it was read, and its deletes were read in time.

@@ -1,22 +1,27 @@
 //! One epoch's work, up to the point where all its output is staged: nothing of it has left the process yet.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::{OutRecord, Record};
 use plan::{
-    InputRange, Mended, Outcome, Release, SequenceMark, SinkFailure, SinkId, SourceHalt, TableId, TableKind,
+    InputRange, Mended, Outcome, Release, SequenceMark, SinkFailure, SinkId, SourceHalt, TableDef, TableId, TableKind,
     TableOutcome,
 };
 use zset::{Delta, Digest, RowCodec, RowError, TimestampMs, sqlstate};
 
 use crate::blame::Blamed;
 use crate::dead_letter::dead_letter;
+use crate::group::Input;
 use crate::sink::Output;
 use crate::table::{Refresh, Turn};
 use crate::{Engine, EngineError, alter, letters, range};
 
 /// An error in an epoch record has no more characters than this: it may quote a row, and a record has its limit.
 pub(crate) const ERROR_CHARS_MAX: usize = 1000;
+
+/// A worker hashes no fewer rows at a time.
+const DIGEST_ROWS_MIN: usize = 16_384;
 
 /// An epoch whose output is staged.
 #[derive(Default)]
@@ -28,6 +33,8 @@ pub(crate) struct Staged {
     pub outcomes: BTreeMap<TableId, Outcome>,
     /// What was read again for a stream table that is made.
     pub backfill: Vec<InputRange>,
+    /// The stream table that was made in pieces, and how many rows that gave: there is no delta of it.
+    pub in_pieces: Option<(TableId, u64)>,
     /// The records of statements, which are inputs as soon as they have offsets.
     pub statements: Vec<StatementRecords>,
     /// How far sequences are with it.
@@ -59,12 +66,18 @@ pub(crate) struct Staged {
     pub moves: BTreeMap<TableId, u64>,
     /// Whether a record is replayed: where its sources stop was decided then.
     pub replays: bool,
+    /// Sources of which only some columns were decoded.
+    pub narrow: BTreeSet<TableId>,
+    /// The tables of which the record that is replayed says something.
+    pub told: BTreeSet<TableId>,
     /// Sources that stop.
     pub halts: Vec<SourceHalt>,
     /// What came for keys that dead letters wait for.
     pub seen: Vec<(TableId, letters::Seen)>,
     /// The dead letters that are replayed.
     pub replayed: Option<letters::Replayed>,
+    /// Whether the state has it already: its commit was on its way while the next epoch was processed.
+    pub applied: bool,
 }
 
 /// What one statement writes into the topic of its table.
@@ -79,6 +92,18 @@ impl Staged {
     /// Nothing yet.
     pub fn at(timestamp: TimestampMs) -> Self {
         Self { timestamp, ..Self::default() }
+    }
+
+    /// Whether it is of topics alone, and changes nothing but the tables.
+    pub fn is_plain(&self) -> bool {
+        self.statements.is_empty()
+            && self.sequences.is_empty()
+            && self.backfill.is_empty()
+            && self.mended.is_none()
+            && self.released.is_empty()
+            && self.given_up.is_empty()
+            && self.halts.is_empty()
+            && self.replayed.is_none()
     }
 
     /// How many records the statements have: they are the first of the epoch's transaction.
@@ -112,9 +137,9 @@ impl Engine {
         obeyed: Option<&BTreeMap<TableId, Outcome>>,
     ) -> Result<Staged, EngineError> {
         input.values_mut().for_each(|records| range::put_in_order(records));
-        let mut staged = Staged { replays: obeyed.is_some(), ..Staged::at(timestamp) };
+        let mut staged = Staged { replays: obeyed.is_some(), told: told(obeyed), ..Staged::at(timestamp) };
         self.stage_input(&mut staged, &input)?;
-        self.stage_refreshes(&mut staged, obeyed)?;
+        self.stage_refreshes(&mut staged, obeyed, Some(&input))?;
         Ok(staged)
     }
 
@@ -124,26 +149,29 @@ impl Engine {
         staged: &mut Staged,
         input: &BTreeMap<TableId, Vec<Record>>,
     ) -> Result<(), EngineError> {
-        input.iter().try_for_each(|(table, records)| self.stage_source(staged, *table, records))
+        let workers = self.parts.workers.clone();
+        workers.run(|| input.iter().try_for_each(|(table, records)| self.stage_source(staged, *table, records)))
     }
 
     fn stage_source(&mut self, staged: &mut Staged, id: TableId, records: &[Record]) -> Result<(), EngineError> {
         let own = self.tables.get(&id).is_some_and(|table| table.def.is_own());
+        let next = self.next_epoch();
         // What others put between our records of our own topics is not read: such a range begins with its first record.
         let positions = self.positions_of(id).filter(|_| !own);
         let starts: BTreeMap<_, _> = positions.map(|(partition, position)| (partition, position.next)).collect();
         let partitions = starts.len();
+        let read = self.columns_read(id, staged);
         let Some(table) = self.tables.get_mut(&id) else { return Ok(()) };
         staged.touched.insert(id);
         if partitions > 1 {
             table.contents.watch_homes();
         }
-        let (decoded, records) = letters::stage(staged, id, table, records)?;
+        let (decoded, records) = letters::stage(staged, id, table, records, read.as_deref())?;
         let mut ranges = range::ranges(id, &records, &starts);
         if ranges.iter().any(|range| range.range.end.0 - range.range.start.0 != range.count as i64) {
             self.parts.faults.reach("input-gap")?;
         }
-        let at = (self.chain.incarnation.as_str(), self.chain.epoch.next(), staged.timestamp);
+        let at = (self.chain.incarnation.as_str(), next, staged.timestamp);
         let source = table.source_def().expect("records are for source tables");
         for (index, cause) in decoded.dead {
             let record = &records[index];
@@ -165,17 +193,23 @@ impl Engine {
             }
         }
         staged.inputs.extend(ranges);
-        let codec = RowCodec::new(table.def.columns.schema());
-        staged.keep(id, decoded.delta, &codec, false);
+        // Where a source stops all columns were decoded.
+        if read.is_some() && matches!(records, Cow::Borrowed(_)) {
+            staged.narrow.insert(id);
+        }
+        staged.keep_source(&table.def, decoded.delta);
         Ok(())
     }
 
-    /// Refreshes every stream table that the staged deltas reach. Ids are in topological order.
+    /// Refreshes every stream table that the staged deltas reach. Ids are in topological order. `records` are those of which only
+    /// some columns may have been decoded.
     pub(crate) fn stage_refreshes(
         &mut self,
         staged: &mut Staged,
         obeyed: Option<&BTreeMap<TableId, Outcome>>,
+        records: Option<&Input>,
     ) -> Result<(), EngineError> {
+        let workers = self.parts.workers.clone();
         let ids: Vec<TableId> = self.tables.keys().copied().collect();
         for id in ids {
             let TableKind::Stream(stream) = &self.tables[&id].def.kind else { continue };
@@ -200,6 +234,7 @@ impl Engine {
                     self.stage_suspended(staged, id, format!("table {name}, which it reads, is SUSPENDED"));
                 } else if !inputs.is_empty() || (staged.failed.contains(&input) && !was_in_error) {
                     let error = format!("table {name}, which it reads, is in ERROR");
+                    let inputs = self.whole(staged, id, inputs, records)?;
                     self.stage_failed(staged, id, &inputs, Turn::Blocked(error.clone()), error);
                 }
                 continue;
@@ -209,6 +244,7 @@ impl Engine {
             }
             match obeyed.and_then(|outcomes| outcomes.get(&id)) {
                 Some(Outcome::Error(error)) => {
+                    let inputs = self.whole(staged, id, inputs, records)?;
                     self.stage_failed(staged, id, &inputs, Turn::Failed(error.clone()), error.clone());
                     continue;
                 }
@@ -218,7 +254,7 @@ impl Engine {
                 }
                 Some(Outcome::Digest(_)) | None => {}
             }
-            self.stage_refresh(staged, id, inputs, was_in_error)?;
+            workers.run(|| self.stage_refresh(staged, id, (inputs, records), was_in_error))?;
         }
         Ok(())
     }
@@ -227,7 +263,7 @@ impl Engine {
         &mut self,
         staged: &mut Staged,
         id: TableId,
-        inputs: BTreeMap<TableId, Delta>,
+        (inputs, records): (BTreeMap<TableId, Delta>, Option<&Input>),
         was_in_error: bool,
     ) -> Result<(), EngineError> {
         let table = self.tables.get_mut(&id).expect("the table is there");
@@ -245,6 +281,7 @@ impl Engine {
                 staged.keep(id, delta, &codec, was_in_error);
             }
             Refresh::Failed(error) => {
+                let inputs = self.whole(staged, id, inputs, records)?;
                 let text = self.blamed(staged, id, &inputs, &error);
                 if !was_in_error {
                     staged.newly_failed.get_or_insert((id, error));
@@ -284,26 +321,6 @@ impl Engine {
         staged.outcomes.insert(id, Outcome::Error(error));
     }
 
-    /// Says which refreshes failed of an epoch that is committed, before it is published.
-    pub(crate) fn tell_failures(&self, staged: &Staged) {
-        for (id, outcome) in &staged.outcomes {
-            let (error, next) = match outcome {
-                Outcome::Error(error) => (error, "is tried again when its input changes"),
-                Outcome::Suspended(error) => {
-                    (error, "is SUSPENDED: mend the cause, then resume it: ALTER STREAM TABLE ... RESUME")
-                }
-                Outcome::Digest(_) => continue,
-            };
-            if let Some(table) = self.tables.get(id) {
-                let name = &table.def.name;
-                tracing::error!(
-                    table = %name, epoch = %self.chain.epoch.next(),
-                    "cannot refresh stream table {name}: {error}; it keeps its contents and {next}"
-                );
-            }
-        }
-    }
-
     /// Makes a staged epoch never have been.
     pub(crate) fn discard(&mut self, staged: &Staged) {
         for id in &staged.touched {
@@ -314,18 +331,30 @@ impl Engine {
     }
 
     /// What the sinks make of the staged deltas.
-    pub(crate) fn stage_sinks(&self, staged: &mut Staged) {
-        let epoch = self.chain.epoch.next();
-        for (id, sink) in &self.sinks {
+    pub(crate) fn stage_sinks(&mut self, staged: &mut Staged) {
+        let epoch = self.next_epoch();
+        for (id, sink) in &mut self.sinks {
             let Some(delta) = staged.deltas.get(&sink.def.input) else { continue };
             if !sink.is_out() {
-                staged.outputs.push((*id, sink.encode(delta, epoch, staged.timestamp, false)));
+                let timestamp = staged.timestamp;
+                let output = self.parts.workers.run(move || sink.encode(delta, epoch, timestamp, false));
+                staged.outputs.push((*id, output));
             }
         }
     }
 }
 
 impl Staged {
+    /// Keeps what the records of a source say. One that is not stored has no digest: its ranges have a hash, and each table that
+    /// reads it has its digest. A record that tells one all the same is obeyed.
+    pub fn keep_source(&mut self, def: &TableDef, delta: Delta) {
+        if def.is_stored() || self.told.contains(&def.id) {
+            self.keep(def.id, delta, &RowCodec::new(def.columns.schema()), false);
+        } else if !delta.is_empty() {
+            self.deltas.insert(def.id, delta);
+        }
+    }
+
     /// Keeps a table's delta and its digest. A table that did not change is not in the record, unless it must say that
     /// an error is over.
     pub fn keep(&mut self, id: TableId, delta: Delta, codec: &RowCodec, always: bool) {
@@ -339,11 +368,18 @@ impl Staged {
     }
 }
 
+/// The tables that outcomes are told of.
+pub(crate) fn told(obeyed: Option<&BTreeMap<TableId, Outcome>>) -> BTreeSet<TableId> {
+    obeyed.into_iter().flatten().map(|(id, _)| *id).collect()
+}
+
 /// The digest of a delta.
 pub(crate) fn digest(delta: &Delta, codec: &RowCodec) -> Digest {
-    let mut digest = Digest::default();
-    for (row, weight) in delta.bytes(codec).iter().zip(delta.weights().values()) {
-        digest.add(row, *weight);
-    }
-    digest
+    let (rows, weights) = (delta.bytes(codec), delta.weights().values());
+    let parts = workers::map_pieces(delta.len(), DIGEST_ROWS_MIN, |piece| {
+        let mut digest = Digest::default();
+        piece.for_each(|at| digest.add(rows.row(at), weights[at]));
+        digest
+    });
+    parts.into_iter().fold(Digest::default(), Digest::plus)
 }

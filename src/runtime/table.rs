@@ -195,6 +195,28 @@ impl Table {
         Ok(zset::consolidate(&difference, &RowCodec::new(schema)).is_empty())
     }
 
+    /// Puts other operators in the place of those that it has.
+    pub fn put_flow(&mut self, flow: TableFlow) {
+        let Work::Stream { flow: there, .. } = &mut self.work else {
+            unreachable!("only stream tables have operators")
+        };
+        **there = flow;
+    }
+
+    /// Has the operators take a piece of the inputs, and nothing else.
+    pub fn step_anew(&mut self, inputs: &BTreeMap<TableId, Delta>) -> Result<Delta, FlowError> {
+        let Work::Stream { flow, .. } = &mut self.work else { unreachable!("only stream tables have operators") };
+        let delta = flow.step(inputs)?;
+        flow.commit();
+        Ok(delta)
+    }
+
+    /// Whether anything waits.
+    pub fn waits(&self) -> bool {
+        let Work::Stream { pending, .. } = &self.work else { return false };
+        pending.values().any(|waiting| !waiting.arrangement.committed().is_empty())
+    }
+
     /// What waits, by input; empty unless it is in error.
     pub fn waiting(&self) -> Result<BTreeMap<TableId, Delta>, StateError> {
         let Work::Stream { pending, .. } = &self.work else { return Ok(BTreeMap::new()) };
@@ -245,7 +267,7 @@ impl Table {
             flow.commit();
             for waiting in pending.values_mut() {
                 if std::mem::take(&mut waiting.clear_on_commit) {
-                    waiting.arrangement = Arrangement::new(waiting.arrangement.id(), Law::Add);
+                    waiting.arrangement = waiting.arrangement.emptied();
                 }
                 waiting.arrangement.commit();
             }
@@ -304,14 +326,14 @@ impl Table {
     }
 
     /// The committed state: what a checkpoint keeps of it.
-    pub fn snapshots(&self) -> Vec<(ArrangementId, Snapshot)> {
+    pub fn snapshots(&self) -> Vec<Snapshot> {
         let mut all = vec![self.contents.arrangement()];
         all.extend(self.contents.index_arrangements());
         if let Work::Stream { flow, pending } = &self.work {
             all.extend(flow.arrangements());
             all.extend(pending.values().map(|waiting| &waiting.arrangement));
         }
-        all.into_iter().map(|arrangement| (arrangement.id(), arrangement.committed())).collect()
+        all.into_iter().map(Arrangement::committed).collect()
     }
 }
 

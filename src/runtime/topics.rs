@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{Bounds, Keeping, LogError, Reader, Record, TopicPartition, Transport};
+use api::{Bell, Bounds, Keeping, LogError, Reader, Record, TopicPartition, Transport};
 use zset::{Offset, Partition, TimestampMs};
 
 /// Topics, each at its place.
@@ -68,6 +68,10 @@ impl Transport for Together {
         self.inner.bounds(&alone(at))
     }
 
+    fn bounds_seen(&self, at: &TopicPartition, at_most: Duration) -> Result<(Bounds, Duration), LogError> {
+        self.inner.bounds_seen(&alone(at), at_most)
+    }
+
     fn keeping(&self, topic: &str) -> Result<Option<Keeping>, LogError> {
         self.inner.keeping(topic)
     }
@@ -78,6 +82,11 @@ impl Transport for Together {
 
     fn reader(&self, properties: &BTreeMap<String, String>) -> Result<Box<dyn Reader>, LogError> {
         let inner = self.inner.reader(properties)?;
+        Ok(Box::new(TogetherReader { inner, places: Arc::clone(&self.places) }))
+    }
+
+    fn lasting_reader(&self, properties: &BTreeMap<String, String>) -> Result<Box<dyn Reader>, LogError> {
+        let inner = self.inner.lasting_reader(properties)?;
         Ok(Box::new(TogetherReader { inner, places: Arc::clone(&self.places) }))
     }
 }
@@ -107,6 +116,10 @@ impl Reader for TogetherReader {
 
     fn at_end(&mut self, at: &TopicPartition) -> Result<bool, LogError> {
         self.inner.at_end(&alone(at))
+    }
+
+    fn bell(&self) -> Option<Bell> {
+        self.inner.bell()
     }
 }
 

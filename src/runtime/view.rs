@@ -20,6 +20,7 @@ pub(crate) fn empty() -> Arc<View> {
         catalog: Arc::new(Catalog::default()),
         tables: Arc::new(BTreeMap::new()),
         sequences: Arc::default(),
+        memory: Arc::default(),
     })
 }
 
@@ -35,6 +36,7 @@ impl Engine {
             catalog: Arc::clone(catalog),
             tables: Arc::new(tables),
             sequences: Arc::clone(&self.sequences_taken),
+            memory: Arc::clone(&self.parts.memory),
         })
     }
 }

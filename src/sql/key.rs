@@ -13,7 +13,7 @@ pub(crate) fn derive(graph: &Lowered, catalog: &Catalog) -> Vec<usize> {
     for node in &graph.nodes {
         let of = |input: &plan::NodeId| keys[input.0 as usize].clone();
         let key = match &node.kind {
-            NodeKind::Input { table } => catalog.table(*table).map(|def| def.key.clone()).unwrap_or_default(),
+            NodeKind::Input { table, .. } => catalog.table(*table).map(|def| def.key.clone()).unwrap_or_default(),
             NodeKind::Filter { input, .. } => of(input),
             NodeKind::Project { input, expressions } => {
                 let place = |column: &usize| expressions.iter().position(|e| e.column == Some(*column));
@@ -41,7 +41,7 @@ pub(crate) fn derive(graph: &Lowered, catalog: &Catalog) -> Vec<usize> {
 /// Whether no row is ever retracted: only filters, projections, joins and UNION ALL over tables of which that is known.
 pub(crate) fn append_only(graph: &Lowered, catalog: &Catalog) -> bool {
     graph.nodes.iter().all(|node| match &node.kind {
-        NodeKind::Input { table } => catalog.table(*table).is_some_and(plan::TableDef::append_only),
+        NodeKind::Input { table, .. } => catalog.table(*table).is_some_and(plan::TableDef::append_only),
         NodeKind::Filter { .. }
         | NodeKind::Project { .. }
         | NodeKind::Join { .. }

@@ -1,189 +1,212 @@
 //! A batch: an immutable run of (key, row, weight), consolidated and sorted by (64-bit key hash, key, row).
 //!
-//! Under the *add* law a weight is the row's; under *replace* every key is there once, with weight 1 for "this is its
-//! row" or 0 for "it has none" (a delete marker).
-//!
-//! An entry's key and row lie side by side, so that a probe waits for one cache line and a merge copies once; a row that
-//! is its own key is there once.
-//!
-//! Consolidated has one exception: weights whose sum does not fit in 64 bits stay apart, as two entries of one row.
-//! Readers sum in 128 bits, so nothing is lost, and say so if what they have to give does not fit.
+//! Its entries are in memory (*resident*), or in blocks of the store (*stored*), or both. Which of them may change while it is
+//! read, in one direction each: a batch that is written is stored from then on, and a stored one may lose its resident copy. Who has
+//! got a [`View`] of it keeps that as long as it likes; the blocks of a batch are deleted when nobody has the batch any more.
 
-use std::cmp::Ordering;
-use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use crate::search::{Directory, partition, run_end};
-
-/// The weight of a delete marker under the replace law.
-pub(crate) const MARKER: i64 = 0;
-
-/// Bytes that an entry takes beside its key and row: hash, weight, span.
-const ENTRY_OVERHEAD: usize = 32;
-
-/// Where an entry lies in its batch's data; it starts where the one before ends.
-#[derive(Debug, Clone, Copy)]
-struct Span {
-    /// Where the key ends and the row starts; or [`SAME`].
-    row: u64,
-    /// Where the row ends.
-    end: u64,
-}
-
-/// In place of where the row starts: the row is the key.
-const SAME: u64 = u64::MAX;
-
-static NEXT_UID: AtomicU64 = AtomicU64::new(0);
+use crate::StateError;
+use crate::columns::{Columns, ColumnsBuilder};
+use crate::tier::Stored;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// Unique in this process: how a store knows what it has written.
-    uid: u64,
-    hashes: Vec<u64>,
-    directory: Directory,
-    spans: Vec<Span>,
-    data: Vec<u8>,
-    weights: Vec<i64>,
+    entries: usize,
+    data_len: usize,
+    place: RwLock<Place>,
+    /// It is known to those who give memory back.
+    admitted: AtomicBool,
+}
+
+/// Where the entries are: at least one of the two.
+#[derive(Debug)]
+struct Place {
+    resident: Option<Arc<Columns>>,
+    stored: Option<Arc<Stored>>,
+}
+
+/// A way to read a batch.
+#[derive(Debug)]
+pub(crate) enum View {
+    Resident(Arc<Columns>),
+    Stored(Arc<Stored>),
 }
 
 impl Batch {
-    pub(crate) fn uid(&self) -> u64 {
-        self.uid
+    /// Of entries in memory.
+    pub(crate) fn resident(columns: Columns) -> Self {
+        let place = Place { resident: Some(Arc::new(columns)), stored: None };
+        Self::at(place)
+    }
+
+    /// Of blocks that are written, and their entries if they were read.
+    pub(crate) fn stored(stored: Stored, resident: Option<Columns>) -> Self {
+        Self::at(Place { resident: resident.map(Arc::new), stored: Some(Arc::new(stored)) })
+    }
+
+    fn at(place: Place) -> Self {
+        let (entries, data_len) = match (&place.resident, &place.stored) {
+            (Some(columns), _) => (columns.len(), columns.data_len()),
+            (None, Some(stored)) => (stored.entries(), stored.data_len()),
+            (None, None) => unreachable!("a batch is somewhere"),
+        };
+        Self { entries, data_len, place: RwLock::new(place), admitted: AtomicBool::new(false) }
+    }
+
+    /// Whether this is the first time that it is asked.
+    pub(crate) fn admit(&self) -> bool {
+        !self.admitted.load(Relaxed) && !self.admitted.swap(true, Relaxed)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.hashes.len()
+        self.entries
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.hashes.is_empty()
-    }
-
-    /// Bytes held in memory.
-    pub(crate) fn bytes(&self) -> usize {
-        self.data.len() + self.directory.bytes() + self.len() * ENTRY_OVERHEAD
-    }
-
-    pub(crate) fn hash(&self, at: usize) -> u64 {
-        self.hashes[at]
-    }
-
-    pub(crate) fn key(&self, at: usize) -> &[u8] {
-        let (start, span) = (self.start(at), self.spans[at]);
-        &self.data[start..if span.row == SAME { span.end } else { span.row } as usize]
-    }
-
-    pub(crate) fn row(&self, at: usize) -> &[u8] {
-        let span = self.spans[at];
-        &self.data[if span.row == SAME { self.start(at) } else { span.row as usize }..span.end as usize]
-    }
-
-    fn start(&self, at: usize) -> usize {
-        if at == 0 { 0 } else { self.spans[at - 1].end as usize }
-    }
-
-    pub(crate) fn weight(&self, at: usize) -> i64 {
-        self.weights[at]
+        self.entries == 0
     }
 
     /// Bytes of all keys and rows.
     pub(crate) fn data_len(&self) -> usize {
-        self.data.len()
+        self.data_len
     }
 
-    /// The first entry of a hash.
-    pub(crate) fn find(&self, hash: u64) -> Option<usize> {
-        self.directory.find(&self.hashes, hash)
+    /// No fewer than it has different hashes.
+    pub(crate) fn hashes_max(&self) -> usize {
+        self.place().stored.as_ref().map_or(self.entries, |stored| stored.hashes())
     }
 
-    /// The entries of a key, from the first of its hash.
-    pub(crate) fn entries_of(&self, key: &[u8], start: usize) -> Range<usize> {
-        let end = run_end(&self.hashes, start);
-        if self.key(start) == key && self.key(end - 1) == key {
-            return start..end;
+    /// Bytes held in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let place = self.place();
+        let resident = place.resident.as_ref().map_or(0, |columns| columns.bytes());
+        resident + place.stored.as_ref().map_or(0, |stored| stored.index_bytes())
+    }
+
+    /// The entries, where reading them costs least.
+    pub(crate) fn view(&self) -> View {
+        let place = self.place();
+        match (&place.resident, &place.stored) {
+            (Some(columns), _) => View::Resident(Arc::clone(columns)),
+            (None, Some(stored)) => View::Stored(Arc::clone(stored)),
+            (None, None) => unreachable!("a batch is somewhere"),
         }
-        // Several keys share the 64-bit hash: they are sorted within its run.
-        let first = partition(start..end, |at| self.key(at) < key);
-        first..partition(first..end, |at| self.key(at) <= key)
     }
 
-    /// Compares by (hash, key).
-    pub(crate) fn cmp_key(&self, at: usize, other: &Self, other_at: usize) -> Ordering {
-        self.hash(at).cmp(&other.hash(other_at)).then_with(|| self.key(at).cmp(other.key(other_at)))
+    /// The entries in memory, if they are there.
+    pub(crate) fn columns(&self) -> Option<Arc<Columns>> {
+        self.place().resident.clone()
     }
 
-    /// Compares by (hash, key, row).
-    pub(crate) fn cmp_entry(&self, at: usize, other: &Self, other_at: usize) -> Ordering {
-        self.cmp_key(at, other, other_at).then_with(|| self.row(at).cmp(other.row(other_at)))
+    /// Its blocks, if they are written.
+    pub(crate) fn blocks(&self) -> Option<Arc<Stored>> {
+        self.place().stored.clone()
+    }
+
+    /// From now on it is stored. Of two who have written it the first counts.
+    pub(crate) fn keep(&self, stored: Arc<Stored>) {
+        let mut place = self.place.write().unwrap_or_else(PoisonError::into_inner);
+        place.stored.get_or_insert(stored);
+    }
+
+    /// Forgets the resident copy of a stored batch. Returns its bytes.
+    pub(crate) fn forget(&self) -> usize {
+        let mut place = self.place.write().unwrap_or_else(PoisonError::into_inner);
+        if place.stored.is_none() {
+            return 0;
+        }
+        place.resident.take().map_or(0, |columns| columns.bytes())
+    }
+
+    fn place(&self) -> RwLockReadGuard<'_, Place> {
+        self.place.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Makes a batch of entries that come in order.
+/// Reads a batch from its first entry to its last. Of a stored one it holds one block.
 #[derive(Debug)]
-pub(crate) struct BatchBuilder {
-    hashes: Vec<u64>,
-    directory: Directory,
-    spans: Vec<Span>,
-    data: Vec<u8>,
-    weights: Vec<i64>,
+pub(crate) struct Reader {
+    batch: Arc<Batch>,
+    /// The entries that are at hand.
+    columns: Arc<Columns>,
+    /// The next of them.
+    at: usize,
+    /// How many entries of the batch come before them.
+    base: usize,
+    /// The block that they are, and how many entries come before it.
+    block: (usize, usize),
 }
 
-impl BatchBuilder {
-    /// With room for all that may come: growing a column of a large merge would copy it within one epoch. Room that is
-    /// never touched is never backed by memory.
-    pub(crate) fn with_capacity(entries: usize, data_bytes: usize) -> Self {
-        Self {
-            hashes: Vec::with_capacity(entries),
-            directory: Directory::with_capacity(entries),
-            spans: Vec::with_capacity(entries),
-            data: Vec::with_capacity(data_bytes),
-            weights: Vec::with_capacity(entries),
+impl Reader {
+    pub(crate) fn new(batch: Arc<Batch>) -> Self {
+        Self { batch, columns: nothing(), at: 0, base: 0, block: (0, 0) }
+    }
+
+    pub(crate) fn batch(&self) -> &Arc<Batch> {
+        &self.batch
+    }
+
+    /// The entries at hand, the next of which is at [`Reader::at`].
+    pub(crate) fn columns(&self) -> &Arc<Columns> {
+        &self.columns
+    }
+
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Has the next entry at hand; `false` if there is none. After an error it may be asked again.
+    pub(crate) fn ready(&mut self) -> Result<bool, StateError> {
+        if self.at < self.columns.len() {
+            return Ok(true);
         }
+        self.load()
     }
 
-    pub(crate) fn push(&mut self, hash: u64, key: &[u8], row: &[u8], weight: i64) {
-        self.data.extend_from_slice(key);
-        let mut start_of_row = self.data.len() as u64;
-        if key == row {
-            start_of_row = SAME;
-        } else {
-            self.data.extend_from_slice(row);
+    #[cold]
+    fn load(&mut self) -> Result<bool, StateError> {
+        let next = self.base + self.at;
+        if next == self.batch.len() {
+            return Ok(false);
         }
-        self.end(hash, start_of_row, weight);
+        match self.batch.view() {
+            View::Resident(columns) => (self.columns, self.base, self.at) = (columns, 0, next),
+            View::Stored(stored) => {
+                self.block = stored.block_of_entry(next, self.block);
+                self.columns = stored.read(self.block.0)?;
+                (self.base, self.at) = (self.block.1, next - self.block.1);
+            }
+        }
+        Ok(true)
     }
 
-    /// Copies an entry of another batch.
-    pub(crate) fn copy(&mut self, from: &Batch, at: usize) {
-        self.copy_with(from, at, from.weight(at));
+    /// Steps over the next entry.
+    pub(crate) fn advance(&mut self) {
+        self.at += 1;
     }
 
-    /// Copies an entry of another batch, with another weight.
-    pub(crate) fn copy_with(&mut self, from: &Batch, at: usize, weight: i64) {
-        let (start, span) = (from.start(at), from.spans[at]);
-        let start_of_row = match span.row {
-            SAME => SAME,
-            row => self.data.len() as u64 + (row - start as u64),
-        };
-        self.data.extend_from_slice(&from.data[start..span.end as usize]);
-        self.end(from.hash(at), start_of_row, weight);
+    /// Entries that were not stepped over.
+    pub(crate) fn left(&self) -> usize {
+        self.batch.len() - self.base - self.at
     }
 
-    /// Ends an entry whose bytes are in the data.
-    fn end(&mut self, hash: u64, row: u64, weight: i64) {
-        self.directory.push(hash, place(self.hashes.len()));
-        self.hashes.push(hash);
-        self.spans.push(Span { row, end: self.data.len() as u64 });
-        self.weights.push(weight);
+    /// Reads nothing more.
+    pub(crate) fn end(&mut self) {
+        (self.columns, self.base, self.at) = (nothing(), self.batch.len(), 0);
     }
 
-    pub(crate) fn finish(self) -> Batch {
-        let Self { hashes, mut directory, spans, data, weights } = self;
-        directory.finish(place(hashes.len()));
-        Batch { uid: NEXT_UID.fetch_add(1, Relaxed), hashes, directory, spans, data, weights }
+    /// Lets go of a resident copy that was given up meanwhile: who reads slowly does not keep it.
+    pub(crate) fn let_go(&mut self) {
+        let is_block = self.columns.len() < self.batch.len();
+        if !is_block && self.at > 0 && self.batch.columns().is_none() {
+            (self.columns, self.base, self.at) = (nothing(), self.base + self.at, 0);
+        }
     }
 }
 
-fn place(at: usize) -> u32 {
-    u32::try_from(at).expect("a batch in memory has fewer than 2^32 entries")
+fn nothing() -> Arc<Columns> {
+    Arc::new(ColumnsBuilder::for_block(0, 0).finish())
 }

@@ -39,6 +39,9 @@ pub enum StateError {
         /// How that is known.
         reason: String,
     },
+    /// What is not in memory was asked for after the store was closed.
+    #[error("cannot read state that is not in memory: its store is closed")]
+    Closed,
     /// A newer program wrote it.
     #[error(
         "{} has {what} {found}, and this program knows {known}: start it with the version of Millstream that wrote it, \

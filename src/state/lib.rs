@@ -3,17 +3,21 @@
 //! An [`Arrangement`] is a list of immutable sorted batches under one of two merge [`Law`]s. An epoch's changes are
 //! *staged* as batches that are not yet in the list; `commit` puts them there, `discard` drops them. A [`Snapshot`] is a
 //! copy of the list: it costs nothing, never changes, and may be read from any thread. A [`Store`] writes the batches
-//! of a snapshot as blocks, once each, and makes checkpoints; only a checkpoint is ever opened again.
+//! of a snapshot as blocks, once each, and makes checkpoints; only a checkpoint is ever opened again. What does not fit into
+//! the [`Budget`] is in blocks alone, and read from there.
 //!
-//! Reading order: `batch`, `stage`, `merge`, `spine`, `arrangement`; `search`, `snapshot`, `scan`; then `block`,
-//! `manifest`, `store/`.
+//! Reading order: `columns`, `batch`, `stage`, `merge`, `levels`, `spine`, `arrangement`; `search`, `snapshot`, `scan`; then `block`,
+//! `budget`, `tier/`, `manifest`, `store/`.
 
 mod arrangement;
 mod batch;
 mod block;
+mod budget;
+mod columns;
 mod counters;
 mod error;
 mod ids;
+mod levels;
 mod manifest;
 mod merge;
 mod overlay;
@@ -23,8 +27,10 @@ mod snapshot;
 mod spine;
 mod stage;
 mod store;
+mod tier;
 
 pub use arrangement::Arrangement;
+pub use budget::{Budget, Counted, Part, QueriesFull};
 pub use counters::Counters;
 pub use error::StateError;
 pub use ids::{ArrangementId, Law};
@@ -32,7 +38,8 @@ pub use overlay::Overlay;
 pub use scan::{Entries, Scan};
 pub use snapshot::{End, Matches, Snapshot};
 pub use store::{
-    CheckpointContent, CheckpointFiles, CheckpointStats, Checkpoints, Restored, Store, StoreStats, list_checkpoints,
+    CheckpointContent, CheckpointFiles, CheckpointInput, CheckpointStats, Checkpoints, Restored, Store, StoreStats,
+    list_checkpoints,
 };
 
 #[cfg(test)]

@@ -12,8 +12,11 @@ use zset::{Epoch, ROW_FORMAT};
 
 use crate::{ArrangementId, Law, StateError};
 
-/// The format of checkpoints: manifest, block keys, blocks. Raised with any change of them.
-pub(crate) const FORMAT: u32 = 1;
+/// The format of checkpoints: manifest, block keys, blocks. Raised with any change of them. Of 1, the indexes of batches have no
+/// filter; of 2, no batch has a file of its own, and blocks are of the first kind.
+pub(crate) const FORMAT: u32 = 3;
+/// The oldest format that is read.
+const FORMAT_MIN: u32 = 1;
 
 /// What the file is called.
 pub(crate) const FILE: &str = "manifest.json";
@@ -51,13 +54,16 @@ pub(crate) struct ArrangementEntry {
     pub(crate) batches: Vec<BatchEntry>,
 }
 
-/// A batch in RocksDB.
+/// A batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BatchEntry {
     pub(crate) id: u64,
     pub(crate) entries: u64,
     pub(crate) blocks: u32,
+    /// It has a file of its own, and is not in RocksDB.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) file: bool,
 }
 
 /// A file of the checkpoint's folder.
@@ -129,10 +135,11 @@ impl Manifest {
             return Err(damaged(format!("its checksum is {found}, written was {}", sealed.checksum)));
         }
         let formats: Formats = serde_json::from_str(sealed.body.get()).map_err(|error| damaged(error.to_string()))?;
-        for (what, found, known) in
-            [("checkpoint format", formats.format, FORMAT), ("row format", formats.row_format, ROW_FORMAT)]
-        {
-            if found != known {
+        for (what, found, oldest, known) in [
+            ("checkpoint format", formats.format, FORMAT_MIN, FORMAT),
+            ("row format", formats.row_format, ROW_FORMAT, ROW_FORMAT),
+        ] {
+            if !(oldest..=known).contains(&found) {
                 return Err(StateError::OtherFormat { path: path.to_path_buf(), what, found, known });
             }
         }

@@ -1,118 +1,270 @@
-//! Two adjacent batches becoming one, a bounded number of entries at a time.
+//! Adjacent batches becoming one, a bounded number of entries at a time.
 //!
-//! One code for both laws; they differ in what "equal" compares and in what becomes of two equal entries.
+//! One code for both laws; they differ in what "equal" compares and in what becomes of equal entries. What comes out is
+//! gathered in memory, or written as blocks while it comes, of which one at a time is in memory. Reading and writing may fail:
+//! then the merge is of no use any more, and its inputs are what they were.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::Law;
-use crate::batch::{Batch, BatchBuilder, MARKER};
+use crate::batch::{Batch, Reader};
+use crate::block::{BLOCK_BYTES, BLOCK_BYTES_MAX, ENTRY_BYTES};
+use crate::budget::{Counted, Part};
+use crate::columns::{Columns, ColumnsBuilder, MARKER};
+use crate::tier::{AtMost, Pending, Tier, Writer};
+use crate::{ArrangementId, Law, StateError};
+
+/// Merges whose result takes no more than one part in so many of the limit are done in memory in any case.
+const SMALL_SHARE: usize = 64;
 
 /// A merge in progress. Its inputs stay readable until it is done.
 #[derive(Debug)]
 pub(crate) struct Merge {
     law: Law,
-    /// The older input is the oldest batch of the arrangement: nothing lies below that a delete marker could hide.
+    /// The oldest input is the oldest batch of the arrangement: nothing lies below that a delete marker could hide.
     oldest: bool,
-    older: Arc<Batch>,
-    newer: Arc<Batch>,
-    at_older: usize,
-    at_newer: usize,
-    out: BatchBuilder,
+    /// Oldest first.
+    inputs: Vec<Reader>,
+    /// What came out; only what is not written yet, if blocks are written.
+    out: ColumnsBuilder,
+    blocks: Option<Blocks>,
+    /// What `out` takes of the budget.
+    counted: Option<Counted>,
+}
+
+/// The inputs that have a next entry, oldest first, and the hash of that.
+#[derive(Debug)]
+struct Heads {
+    hashes: Vec<u64>,
+    inputs: Vec<usize>,
+    /// The places of equal entries: kept, so that nothing is allocated for each.
+    equal: Vec<usize>,
+}
+
+impl Heads {
+    /// The place of the oldest whose hash is the least, and whether another has the same.
+    fn least(&self) -> (usize, bool) {
+        let (mut least, mut at) = (self.hashes[0], 0);
+        for (next, &hash) in self.hashes.iter().enumerate().skip(1) {
+            at = if hash < least { next } else { at };
+            least = least.min(hash);
+        }
+        (at, self.hashes[at + 1..].contains(&least))
+    }
+}
+
+/// The result as it is written.
+#[derive(Debug)]
+struct Blocks {
+    writer: Writer,
+    pending: Pending,
+    /// How many entries of `out` are in `bytes`.
+    measured: usize,
+    /// What these take in a block.
+    bytes: usize,
 }
 
 impl Merge {
-    pub(crate) fn new(law: Law, oldest: bool, older: Arc<Batch>, newer: Arc<Batch>) -> Self {
-        let out = BatchBuilder::with_capacity(older.len() + newer.len(), older.data_len() + newer.data_len());
-        Self { law, oldest, older, newer, at_older: 0, at_newer: 0, out }
+    /// Of batches, oldest first. In memory, or as blocks if there is a tier that has no room for the result.
+    pub(crate) fn new(
+        id: ArrangementId,
+        (law, oldest): (Law, bool),
+        inputs: Vec<Arc<Batch>>,
+        tier: Option<&Arc<Tier>>,
+    ) -> Self {
+        let total = |of: fn(&Batch) -> usize| inputs.iter().map(|batch| of(batch)).sum::<usize>();
+        let (entries, data_bytes) = (total(Batch::len), total(Batch::data_len));
+        let blocks = tier.filter(|tier| !has_room(tier, entries, data_bytes)).map(|tier| Blocks {
+            writer: Writer::new(tier, id, AtMost { entries, data_bytes, hashes: total(Batch::hashes_max) }),
+            pending: Pending::new(tier),
+            measured: 0,
+            bytes: 0,
+        });
+        let out = match &blocks {
+            Some(_) => ColumnsBuilder::for_block(0, BLOCK_BYTES),
+            None => ColumnsBuilder::with_capacity(entries, data_bytes),
+        };
+        let counted = tier.map(|tier| tier.budget().count(Part::Batches, 0));
+        Self { law, oldest, inputs: inputs.into_iter().map(Reader::new).collect(), out, blocks, counted }
     }
 
-    pub(crate) fn older(&self) -> &Arc<Batch> {
-        &self.older
-    }
-
-    pub(crate) fn newer(&self) -> &Arc<Batch> {
-        &self.newer
+    /// The batches that become one, oldest first.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &Arc<Batch>> {
+        self.inputs.iter().map(Reader::batch)
     }
 
     /// Entries still to be consumed.
     pub(crate) fn left(&self) -> usize {
-        self.older.len() - self.at_older + self.newer.len() - self.at_newer
+        self.inputs.iter().map(Reader::left).sum()
     }
 
-    /// Consumes about `fuel` entries (one more at most) and returns how many it did.
-    pub(crate) fn work(&mut self, fuel: usize) -> usize {
+    /// Consumes about `fuel` entries (as many more at most as there are inputs) and returns how many it did; and why it did no
+    /// more, if reading or writing failed.
+    pub(crate) fn work(&mut self, fuel: usize) -> (usize, Option<StateError>) {
+        self.inputs.iter_mut().for_each(Reader::let_go);
         let before = self.left();
-        while before - self.left() < fuel && self.left() > 0 {
-            self.step();
+        let failed = self.consume(before.saturating_sub(fuel)).err();
+        if let Some(counted) = &mut self.counted {
+            counted.resize(self.out.bytes() as u64);
         }
-        before - self.left()
+        (before - self.left(), failed)
     }
 
-    /// The merged batch; call it when nothing is left.
-    pub(crate) fn finish(self) -> Batch {
-        assert_eq!(self.left(), 0, "a merge is finished when its inputs are consumed");
-        self.out.finish()
+    fn consume(&mut self, until: usize) -> Result<(), StateError> {
+        let mut left = self.left();
+        let mut heads = Heads { hashes: Vec::new(), inputs: Vec::new(), equal: Vec::new() };
+        for (at, input) in self.inputs.iter_mut().enumerate() {
+            if input.ready()? {
+                heads.hashes.push(input.columns().hash(input.at()));
+                heads.inputs.push(at);
+            }
+        }
+        while left > until {
+            let (first, shared) = heads.least();
+            left -= if shared { self.take_equal(&mut heads, first)? } else { self.take(&mut heads, first)? };
+        }
+        Ok(())
     }
 
-    fn step(&mut self) {
-        match self.order() {
-            Ordering::Less => {
-                self.keep_older();
-                self.at_older += 1;
+    /// Takes the next entry of the only input that has its hash.
+    fn take(&mut self, heads: &mut Heads, first: usize) -> Result<usize, StateError> {
+        let input = heads.inputs[first];
+        let (columns, at) = (self.inputs[input].columns(), self.inputs[input].at());
+        if !self.drops(columns.weight(at)) {
+            if self.blocks.is_some() {
+                let bytes = columns.entry_len(at);
+                self.make_room(bytes + ENTRY_BYTES)?;
             }
-            Ordering::Greater => {
-                self.keep_newer();
-                self.at_newer += 1;
+            let (columns, at) = (self.inputs[input].columns(), self.inputs[input].at());
+            self.out.copy(columns, at);
+        }
+        self.step(heads, first)?;
+        Ok(1)
+    }
+
+    /// Takes the least of the next entries whose hash is the least, and all that are equal to it. Returns how many it took.
+    fn take_equal(&mut self, heads: &mut Heads, first: usize) -> Result<usize, StateError> {
+        let hash = heads.hashes[first];
+        let mut equal = std::mem::take(&mut heads.equal);
+        equal.clear();
+        equal.push(first);
+        for place in first + 1..heads.inputs.len() {
+            if heads.hashes[place] != hash {
+                continue;
             }
-            Ordering::Equal => {
-                match self.law {
-                    Law::Add => self.add(),
-                    Law::Replace => self.keep_newer(),
+            match self.order(heads.inputs[place], heads.inputs[equal[0]]) {
+                Ordering::Less => {
+                    equal.clear();
+                    equal.push(place);
                 }
-                self.at_older += 1;
-                self.at_newer += 1;
+                Ordering::Equal => equal.push(place),
+                Ordering::Greater => {}
             }
         }
+        self.join(&heads.inputs, &equal)?;
+        // From the newest on: who has nothing left moves nobody that comes before.
+        equal.iter().rev().try_for_each(|&place| self.step(heads, place))?;
+        heads.equal = equal;
+        Ok(heads.equal.len())
     }
 
-    fn order(&self) -> Ordering {
-        match (self.at_older < self.older.len(), self.at_newer < self.newer.len()) {
-            (true, false) => Ordering::Less,
-            (false, _) => Ordering::Greater,
-            (true, true) => match self.law {
-                Law::Add => self.older.cmp_entry(self.at_older, &self.newer, self.at_newer),
-                Law::Replace => self.older.cmp_key(self.at_older, &self.newer, self.at_newer),
-            },
+    /// Steps over the next entry of an input.
+    fn step(&mut self, heads: &mut Heads, place: usize) -> Result<(), StateError> {
+        let input = &mut self.inputs[heads.inputs[place]];
+        input.advance();
+        if input.ready()? {
+            heads.hashes[place] = input.columns().hash(input.at());
+        } else {
+            heads.hashes.remove(place);
+            heads.inputs.remove(place);
+        }
+        Ok(())
+    }
+
+    /// Compares the next entries of two inputs as the law does.
+    fn order(&self, a: usize, b: usize) -> Ordering {
+        let (a, b) = (&self.inputs[a], &self.inputs[b]);
+        match self.law {
+            Law::Add => a.columns().cmp_entry(a.at(), b.columns(), b.at()),
+            Law::Replace => a.columns().cmp_key(a.at(), b.columns(), b.at()),
         }
     }
 
-    /// Sums two weights of one row. A sum of more than 64 bits stays two entries: see `batch`.
-    fn add(&mut self) {
-        let (a, b) = (self.older.weight(self.at_older), self.newer.weight(self.at_newer));
-        match a.checked_add(b) {
-            Some(0) => {}
-            Some(sum) => self.out.copy_with(&self.older, self.at_older, sum),
-            None => {
-                self.out.copy(&self.older, self.at_older);
-                self.out.copy(&self.newer, self.at_newer);
-            }
+    /// What becomes of equal entries of the inputs in these places, the oldest first: their sum, or the newest. A sum of more than 64
+    /// bits is more than one entry: see `columns`.
+    fn join(&mut self, inputs: &[usize], equal: &[usize]) -> Result<(), StateError> {
+        let weight = |&place: &usize| self.inputs[inputs[place]].columns().weight(self.inputs[inputs[place]].at());
+        let Some(last) = equal.last() else { return Ok(()) };
+        let newest = inputs[*last];
+        if self.law == Law::Replace {
+            let weight = weight(last);
+            return if self.drops(weight) { Ok(()) } else { self.put(newest, weight) };
         }
+        let mut sum: i128 = equal.iter().map(|place| i128::from(weight(place))).sum();
+        while sum != 0 {
+            let part = sum.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
+            self.put(newest, part)?;
+            sum -= i128::from(part);
+        }
+        Ok(())
     }
 
-    fn keep_older(&mut self) {
-        if !self.drops(self.older.weight(self.at_older)) {
-            self.out.copy(&self.older, self.at_older);
+    /// Puts the next entry of an input out, with this weight.
+    fn put(&mut self, input: usize, weight: i64) -> Result<(), StateError> {
+        if self.blocks.is_some() {
+            let bytes = self.inputs[input].columns().entry_len(self.inputs[input].at());
+            self.make_room(bytes + ENTRY_BYTES)?;
         }
-    }
-
-    fn keep_newer(&mut self) {
-        if !self.drops(self.newer.weight(self.at_newer)) {
-            self.out.copy(&self.newer, self.at_newer);
-        }
+        let input = &self.inputs[input];
+        self.out.copy_with(input.columns(), input.at(), weight);
+        Ok(())
     }
 
     fn drops(&self, weight: i64) -> bool {
         self.oldest && self.law == Law::Replace && weight == MARKER
     }
+
+    /// The merged batch; call it when nothing is left.
+    pub(crate) fn finish(mut self) -> Result<Batch, StateError> {
+        assert_eq!(self.left(), 0, "a merge is finished when its inputs are consumed");
+        self.write_block()?;
+        let Some(Blocks { writer, mut pending, .. }) = self.blocks else {
+            return Ok(Batch::resident(self.out.finish()));
+        };
+        let (stored, _) = writer.finish(&mut pending)?;
+        pending.write()?;
+        Ok(Batch::stored(stored, None))
+    }
+
+    /// Writes the block that is begun if an entry of so many bytes may not fit in.
+    fn make_room(&mut self, next: usize) -> Result<(), StateError> {
+        let Some(blocks) = &mut self.blocks else { return Ok(()) };
+        for at in blocks.measured..self.out.len() {
+            blocks.bytes += self.out.entry_len(at) + ENTRY_BYTES;
+        }
+        blocks.measured = self.out.len();
+        if blocks.bytes >= BLOCK_BYTES || (blocks.bytes > 0 && blocks.bytes + next > BLOCK_BYTES_MAX) {
+            self.write_block()?;
+        }
+        Ok(())
+    }
+
+    /// Writes the block that is begun, if blocks are written.
+    fn write_block(&mut self) -> Result<(), StateError> {
+        let Some(blocks) = &mut self.blocks else { return Ok(()) };
+        if self.out.len() == 0 {
+            return Ok(());
+        }
+        let next = ColumnsBuilder::for_block(self.out.len(), BLOCK_BYTES);
+        let block = std::mem::replace(&mut self.out, next).finish();
+        (blocks.measured, blocks.bytes) = (0, 0);
+        blocks.writer.block(&mut blocks.pending, &block, 0..block.len(), block.data_len())?;
+        Ok(())
+    }
+}
+
+/// Whether there is room in memory for what so many entries come to.
+pub(crate) fn has_room(tier: &Tier, entries: usize, data_bytes: usize) -> bool {
+    let budget = tier.budget();
+    Columns::bytes_of(entries, data_bytes) as u64 <= budget.room().max(budget.limit() / SMALL_SHARE as u64)
 }

@@ -1,7 +1,7 @@
 //! Changes over a snapshot that nobody else sees: the own writes of a transaction.
 //!
 //! They are batches above those of the snapshot, kept few as an arrangement's are; the snapshot's own are never merged, so
-//! that what an overlay costs depends on what is written into it alone.
+//! that what an overlay costs depends on what is written into it alone. They are always in memory.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use zset::RowBytes;
 
 use crate::batch::Batch;
+use crate::columns::Columns;
 use crate::spine::Spine;
 use crate::stage::{added, replaced};
 use crate::{Law, Snapshot};
@@ -23,7 +24,7 @@ pub struct Overlay {
 impl Overlay {
     /// Nothing yet, over a snapshot.
     pub fn new(base: Snapshot) -> Self {
-        let spine = Spine::over(base.law(), Vec::new());
+        let spine = Spine::over(base.id(), base.law(), Vec::new());
         Self { base, spine }
     }
 
@@ -45,9 +46,9 @@ impl Overlay {
         self.push(replaced(keys, values, present));
     }
 
-    fn push(&mut self, batch: Batch) {
-        if !batch.is_empty() {
-            self.spine.commit(vec![Arc::new(batch)]);
+    fn push(&mut self, columns: Columns) {
+        if !columns.is_empty() {
+            self.spine.commit(vec![Arc::new(Batch::resident(columns))], true, None);
         }
     }
 
@@ -63,7 +64,7 @@ impl Overlay {
 
     /// The keys that were written, each once, in the order of their bytes.
     pub fn keys(&self) -> RowBytes {
-        let batches = self.spine.batches();
+        let batches: Vec<Arc<Columns>> = self.spine.batches().iter().filter_map(|batch| batch.columns()).collect();
         let keys: BTreeSet<&[u8]> = batches.iter().flat_map(|batch| (0..batch.len()).map(|at| batch.key(at))).collect();
         keys.into_iter().collect()
     }
@@ -75,6 +76,6 @@ impl Overlay {
 
     /// Goes back to what [`Overlay::changes`] was once: what was written since is forgotten.
     pub fn back_to(&mut self, changes: &Snapshot) {
-        self.spine = Spine::over(self.base.law(), changes.list().to_vec());
+        self.spine = Spine::over(self.base.id(), self.base.law(), changes.list().to_vec());
     }
 }

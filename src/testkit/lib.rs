@@ -2,6 +2,7 @@
 //! and the Z-set model that exactness is measured against. It depends on `zset` only, so that it can err in nothing
 //! else, and everything random comes from a seed that the test prints.
 
+mod allocations;
 mod columns;
 mod generate;
 mod model;
@@ -9,6 +10,7 @@ mod split;
 mod spoil;
 mod value;
 
+pub use allocations::{Counting, allocations};
 pub use columns::{column, delta, rows};
 pub use generate::{Change, Generator, rng};
 pub use model::Model;

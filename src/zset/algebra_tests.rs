@@ -56,6 +56,7 @@ fn consolidation_keeps_the_meaning_and_is_a_function_of_it() {
         assert_eq!(meaning(&one, &codec), meaning(&both, &codec), "seed {seed}");
         assert_eq!(one.len(), meaning(&both, &codec).len(), "seed {seed}: each row once, none with weight zero");
         assert_eq!((one.batch(), one.weights()), (other.batch(), other.weights()), "seed {seed}: the order is lost");
+        assert!(one.is_distinct() && !Delta::sum(columns().schema(), &[one.clone(), one.clone()]).is_distinct());
         assert!(consolidate(&Delta::sum(columns().schema(), &[one.clone(), one.negated()]), &codec).is_empty());
     }
 }

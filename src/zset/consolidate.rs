@@ -6,7 +6,7 @@ use crate::{Delta, RowCodec, sorted};
 /// The consolidated delta.
 pub fn consolidate(delta: &Delta, codec: &RowCodec) -> Delta {
     if delta.is_empty() {
-        return delta.clone();
+        return delta.clone().known_distinct();
     }
     let rows = delta.bytes(codec);
     let weights = delta.weights().values();
@@ -20,5 +20,6 @@ pub fn consolidate(delta: &Delta, codec: &RowCodec) -> Delta {
             sums.push(sum);
         }
     }
-    delta.gather(indices, sums)
+    let in_order = indices.len() == delta.len() && indices.is_sorted();
+    if in_order { delta.clone() } else { delta.gather(indices, sums) }.known_distinct()
 }

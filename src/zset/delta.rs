@@ -3,13 +3,17 @@
 //! A delta need not be consolidated: a row may occur several times, with any weights, zero included. What it means is
 //! the sum.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::compute::{concat, concat_batches, take};
+use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, SchemaRef};
 
 use crate::{RowBytes, RowCodec};
+
+/// Columns of fewer rows are not shared out among workers.
+const ROWS_MIN: usize = 32_768;
 
 /// Rows with weights.
 #[derive(Debug, Clone)]
@@ -18,6 +22,8 @@ pub struct Delta {
     weights: Int64Array,
     /// The bytes of the rows, from the first who asks for them on: copies of a delta share them.
     bytes: Arc<OnceLock<RowBytes>>,
+    /// Whether it is known that no row is there twice and no weight is zero.
+    distinct: bool,
 }
 
 impl Delta {
@@ -25,7 +31,7 @@ impl Delta {
     pub fn new(batch: RecordBatch, weights: Int64Array) -> Self {
         assert_eq!(batch.num_rows(), weights.len(), "a weight for every row");
         assert_eq!(weights.null_count(), 0, "weights are never NULL");
-        Self { batch, weights, bytes: Arc::default() }
+        Self { batch, weights, bytes: Arc::default(), distinct: false }
     }
 
     /// Every row of a batch, once.
@@ -69,6 +75,24 @@ impl Delta {
         self.weights.values().iter().all(|weight| *weight > 0)
     }
 
+    /// The same delta, of which its maker knows that no row is there twice and no weight is zero.
+    #[must_use]
+    pub fn known_distinct(self) -> Self {
+        Self { distinct: true, ..self }
+    }
+
+    /// Whether that is known: then no two rows cancel.
+    pub fn is_distinct(&self) -> bool {
+        self.distinct
+    }
+
+    /// The same delta with the bytes of its rows, which somebody has already.
+    #[must_use]
+    pub fn with_bytes(self, bytes: RowBytes) -> Self {
+        assert_eq!(bytes.len(), self.len(), "bytes for every row");
+        Self { bytes: Arc::new(OnceLock::from(bytes)), ..self }
+    }
+
     /// The bytes of the rows; `codec` must be one of their types, or it panics: others that ask are given the same bytes.
     pub fn bytes(&self, codec: &RowCodec) -> &RowBytes {
         let types = codec.schema().fields().iter().map(|field| field.data_type());
@@ -94,7 +118,7 @@ impl Delta {
     #[must_use]
     pub fn negated(&self) -> Self {
         let weights = self.weights.values().iter().map(|w| -w).collect::<Vec<_>>();
-        Self { batch: self.batch.clone(), weights: weights.into(), bytes: Arc::clone(&self.bytes) }
+        Self { weights: weights.into(), ..self.clone() }
     }
 
     /// The sum of several deltas of one schema: their rows one after another, not consolidated.
@@ -104,7 +128,7 @@ impl Delta {
             [] => Self::empty(schema),
             [one] => (*one).clone(),
             many => {
-                let batch = concat_batches(&schema, many.iter().map(|d| &d.batch)).expect("deltas of one schema");
+                let batch = stacked(&schema, &many.iter().map(|d| &d.batch).collect::<Vec<_>>());
                 let weights: Vec<&dyn Array> = many.iter().map(|d| &d.weights as &dyn Array).collect();
                 let weights = concat(&weights).expect("weights are of one type");
                 let weights = weights.as_any().downcast_ref::<Int64Array>().expect("weights are Int64").clone();
@@ -123,15 +147,35 @@ impl Delta {
         let options = RecordBatchOptions::new().with_row_count(Some(indices.len()));
         let indices = UInt32Array::from(indices);
         let column = |column: &ArrayRef| take(column, &indices, None).expect("indices are in range");
-        let columns = self.batch.columns().iter().map(column).collect();
+        let columns = self.batch.columns().iter().collect();
+        let columns = workers::map_large(columns, indices.len(), ROWS_MIN, column);
         let batch = RecordBatch::try_new_with_options(self.schema(), columns, &options).expect("columns of the schema");
         Self { bytes: Arc::new(bytes), ..Self::new(batch, weights.into()) }
+    }
+
+    /// Some of its rows, one behind the other, as they are.
+    #[must_use]
+    pub fn slice(&self, rows: Range<usize>) -> Self {
+        let (start, len) = (rows.start, rows.len());
+        Self { distinct: self.distinct, ..Self::new(self.batch.slice(start, len), self.weights.slice(start, len)) }
     }
 
     /// The same weights over other columns of the same length (a projection).
     pub fn with_batch(&self, batch: RecordBatch) -> Self {
         Self::new(batch, self.weights.clone())
     }
+}
+
+/// Batches of a schema, one upon another; workers take a column each.
+pub fn stacked(schema: &SchemaRef, batches: &[&RecordBatch]) -> RecordBatch {
+    let rows = batches.iter().map(|batch| batch.num_rows()).sum();
+    let stack = |column: usize| {
+        let parts: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(column).as_ref()).collect();
+        concat(&parts).expect("batches of one schema")
+    };
+    let columns = workers::map_large((0..schema.fields().len()).collect(), rows, ROWS_MIN, stack);
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).expect("batches of one schema")
 }
 
 /// Collects deltas of one schema, to be summed at the end.
@@ -150,6 +194,11 @@ impl DeltaBuilder {
     /// Adds a part.
     pub fn push(&mut self, delta: Delta) {
         self.parts.push(delta);
+    }
+
+    /// Adds what another has collected.
+    pub fn append(&mut self, other: Self) {
+        self.parts.extend(other.parts);
     }
 
     /// The sum.

@@ -9,6 +9,7 @@ pub const KEY_HASH_SEED: u64 = 0x6d69_6c6c_7374_726d;
 pub const SHARDS: u32 = 64;
 
 /// The hash of a key's canonical bytes.
+#[inline]
 pub fn key_hash(key: &[u8]) -> u64 {
     xxh3_64_with_seed(key, KEY_HASH_SEED)
 }

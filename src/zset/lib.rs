@@ -19,15 +19,17 @@ mod types;
 mod algebra_tests;
 #[cfg(test)]
 mod row_tests;
+#[cfg(test)]
+mod workers_tests;
 
 pub use changelog::{Changes, Op};
 pub use consolidate::consolidate;
-pub use delta::{Delta, DeltaBuilder};
+pub use delta::{Delta, DeltaBuilder, stacked};
 pub use digest::Digest;
 pub use epoch::{Epoch, Generation, TimestampMs};
 pub use error::{RowError, RowOrigin, RowRecord, sqlstate};
 pub use hash::{KEY_HASH_SEED, SHARDS, key_hash, shard_of};
 pub use position::{Offset, Partition, Range};
 pub use row::{ROW_FORMAT, RowBytes, RowCodec, canonical};
-pub use sort::{first_bytes, sorted, sorted_by};
+pub use sort::{sorted, sorted_by_key};
 pub use types::{Column, ColumnType, RowType, TYPE_METADATA_KEY};

@@ -4,6 +4,7 @@
 //! arrow-row may change it between releases, so whatever is stored carries [`ROW_FORMAT`] and the golden tests pin the
 //! bytes of every type.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array, RecordBatch};
@@ -13,6 +14,9 @@ use arrow_row::{RowConverter, SortField};
 /// The id of the row encoding: raised when golden bytes change.
 pub const ROW_FORMAT: u32 = 1;
 
+/// What workers encode or copy at a time has no fewer rows.
+const ROWS_MIN: usize = 16_384;
+
 /// Byte strings one after another, without an allocation per row.
 #[derive(Debug, Clone, Default)]
 pub struct RowBytes {
@@ -21,12 +25,18 @@ pub struct RowBytes {
 }
 
 impl RowBytes {
+    /// No rows.
+    pub const fn new() -> Self {
+        Self { ends: Vec::new(), data: Vec::new() }
+    }
+
     /// No rows, with room.
     pub fn with_capacity(rows: usize, bytes: usize) -> Self {
         Self { ends: Vec::with_capacity(rows), data: Vec::with_capacity(bytes) }
     }
 
     /// The number of rows.
+    #[inline]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
@@ -37,12 +47,14 @@ impl RowBytes {
     }
 
     /// The bytes of one row.
+    #[inline]
     pub fn row(&self, index: usize) -> &[u8] {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.data[start..self.ends[index]]
     }
 
     /// Adds a row.
+    #[inline]
     pub fn push(&mut self, row: &[u8]) {
         self.data.extend_from_slice(row);
         self.ends.push(self.data.len());
@@ -51,10 +63,51 @@ impl RowBytes {
     /// The rows at `indices`, in that order.
     #[must_use]
     pub fn gather(&self, indices: &[u32]) -> Self {
+        if workers::is_cut(indices.len(), ROWS_MIN) {
+            return self.gather_cut(indices);
+        }
         let bytes = indices.iter().map(|&at| self.row(at as usize).len()).sum();
         let mut out = Self::with_capacity(indices.len(), bytes);
         indices.iter().for_each(|&at| out.push(self.row(at as usize)));
         out
+    }
+
+    fn gather_cut(&self, indices: &[u32]) -> Self {
+        let mut end = 0;
+        let add = |at: &u32| {
+            end += self.row(*at as usize).len();
+            end
+        };
+        let ends: Vec<usize> = indices.iter().map(add).collect();
+        let mut data = vec![0; end];
+        workers::fill(&mut data, &ends, &workers::pieces(indices.len(), ROWS_MIN), |piece, mut part| {
+            for at in &indices[piece] {
+                let row = self.row(*at as usize);
+                let (place, rest) = part.split_at_mut(row.len());
+                place.copy_from_slice(row);
+                part = rest;
+            }
+        });
+        Self { ends, data }
+    }
+
+    /// The rows of parts, one part after another.
+    pub fn joined(mut parts: Vec<Self>) -> Self {
+        if parts.len() == 1 {
+            return parts.remove(0);
+        }
+        let mut ends = Vec::with_capacity(parts.iter().map(Self::len).sum());
+        let mut part_ends = Vec::with_capacity(parts.len());
+        let mut filled = 0;
+        for part in &parts {
+            ends.extend(part.ends.iter().map(|end| filled + end));
+            filled += part.data.len();
+            part_ends.push(filled);
+        }
+        let mut data = vec![0; filled];
+        let each: Vec<_> = (0..parts.len()).map(|at| at..at + 1).collect();
+        workers::fill(&mut data, &part_ends, &each, |at, part| part.copy_from_slice(&parts[at.start].data));
+        Self { ends, data }
     }
 
     /// All rows in order.
@@ -119,7 +172,8 @@ impl RowCodec {
         if batch.num_columns() == 0 {
             return (0..batch.num_rows()).map(|_| [].as_slice()).collect();
         }
-        self.encode(batch.columns())
+        let encode = |rows: Range<usize>| self.encode(batch.slice(rows.start, rows.len()).columns());
+        RowBytes::joined(workers::map_pieces(batch.num_rows(), ROWS_MIN, encode))
     }
 
     /// The columns of rows that this codec encoded. Panics on other bytes: those that come from a disk are checked by

@@ -1,5 +1,6 @@
 //! `millstream bench`: each query runs, and its result is that of a plain model over the same lines.
 
+mod limited;
 mod model;
 
 use std::collections::BTreeMap;
@@ -15,15 +16,23 @@ const EVENTS: &str = "6000";
 
 /// Runs it; answers its figures.
 fn run(args: &[&str]) -> Value {
-    let (code, said, errors) = outcome(&output(&[&["bench"], args, &["--events", EVENTS, "--json"]].concat()));
+    run_of(EVENTS, args)
+}
+
+fn run_of(events: &str, args: &[&str]) -> Value {
+    let (code, said, errors) = outcome(&output(&[&["bench"], args, &["--events", events, "--json"]].concat()));
     assert_eq!(code, 0, "{args:?}: {errors}");
     serde_json::from_str(&said).unwrap_or_else(|error| panic!("{args:?}: {error}: {said}"))
 }
 
 /// The lines of a query's data, by the flag that writes them.
 fn lines(args: &[&str], dir: &Path) -> Lines {
+    lines_of(EVENTS, args, dir)
+}
+
+fn lines_of(events: &str, args: &[&str], dir: &Path) -> Lines {
     let folder = dir.to_str().unwrap();
-    let (code, _, errors) = outcome(&output(&[&["bench"], args, &["--events", EVENTS, "--lines", folder]].concat()));
+    let (code, _, errors) = outcome(&output(&[&["bench"], args, &["--events", events, "--lines", folder]].concat()));
     assert_eq!(code, 0, "{args:?}: {errors}");
     let mut lines = Lines::default();
     for table in ["person", "auction", "bid", "cdc/customers", "cdc/orders"] {
@@ -54,6 +63,17 @@ fn every_query_comes_to_what_a_model_says() {
         assert_eq!(figures["rows"], rows, "{name} has read all that was written, and nothing else");
         assert!(figures["epochs"].as_u64() > Some(0) && figures["checkpoints"].as_u64() > Some(0), "{figures}");
         assert!(figures["checkpoint_bytes"].as_u64() > Some(0) && figures["peak_rss_bytes"].as_u64() > Some(0));
+    }
+}
+
+/// Of more state than the limit leaves room for.
+#[test]
+fn under_a_limit_of_memory_the_result_is_the_same() {
+    for name in ["q4", "q7", "cdc"] {
+        let dir = tempfile::tempdir().unwrap();
+        let lines = lines_of("100000", &[name], dir.path());
+        let model = model::of(name, &lines);
+        check(&run_of("100000", &[name, "--memory", "32MB"]), &model);
     }
 }
 
@@ -139,8 +159,8 @@ fn what_cannot_be_had_is_refused() {
     let [wrong, none, full] = [wrong.as_path(), none.as_path(), dir.path()].map(|path| path.to_str().unwrap());
     let refusals: BTreeMap<&str, Vec<&str>> = [
         ("the listed ones are q0, q1", vec!["q99"]),
-        ("has one worker thread", vec!["q0", "--workers", "2"]),
-        ("no limit of its memory", vec!["q0", "--memory", "256MB"]),
+        ("0 is not in 1..=64", vec!["q0", "--workers", "0"]),
+        ("32MB is needed at least", vec!["q0", "--memory", "1MB"]),
         ("give --brokers", vec!["q0", "--source", "kafka"]),
         ("--sink kafka goes with --source kafka", vec!["q0", "--sink", "kafka"]),
         ("it needs --sink log", vec!["q0", "--rate", "1000"]),

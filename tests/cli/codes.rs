@@ -22,6 +22,7 @@ fn flags_are_2() {
     refused(&["run", "--data", data, "--unknown"], 2, &["--unknown"]);
     refused(&["run", "--data", data, "--epoch-interval", "50"], 2, &["no unit", "50ms"]);
     refused(&["run", "--data", data, "--checkpoints-kept", "0"], 2, &["0"]);
+    refused(&["run", "--data", data, "--workers", "0"], 2, &["--workers", "1..=64"]);
     refused(&["run", "--data", data, "--pipeline", "a b"], 2, &["letters"]);
     let open = ["--pg-password-file", "MILLSTREAM_PG_PASSWORD", "127.0.0.1"];
     refused(&["run", "--data", data, "--pg-listen", "0.0.0.0:0"], 2, &open);
@@ -29,6 +30,7 @@ fn flags_are_2() {
     refused(&["run", "--data", data, "--pg-listen", "here"], 2, &["--pg-listen", "127.0.0.1:5433"]);
     refused(&["run", "--data", data, "--pg-password-file", "missing"], 2, &["--pg-password-file missing"]);
     refused(&["run", "--data", data, "--query-memory", "10"], 2, &["--query-memory", "256MB"]);
+    refused(&["run", "--data", data, "--memory-limit", "10"], 2, &["--memory-limit", "256MB"]);
     refused(&["run", "--data", data, "--statement-timeout", "10"], 2, &["--statement-timeout", "10s"]);
     refused(&["run", "--data", data, "--pg-connections-max", "0"], 2, &["--pg-connections-max"]);
     refused(&["run", "--data", data, "--queries-max", "many"], 2, &["--queries-max"]);

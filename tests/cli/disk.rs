@@ -62,7 +62,7 @@ fn checkpoints_are_listed_checked_and_pruned() {
     assert!(epochs.len() >= 4 && epochs[0] == 0, "genesis, and each end: {epochs:?}");
     let (code, text, said) = run(&["checkpoint", "list"], &data);
     assert_eq!((code, text.lines().count()), (0, epochs.len()), "{said}");
-    assert!(text.lines().all(|line| line.ends_with("  format 1.3  whole") && line.contains(" bytes  ")), "{text}");
+    assert!(text.lines().all(|line| line.ends_with("  format 3.4  whole") && line.contains(" bytes  ")), "{text}");
     let (code, text, said) = run(&["checkpoint", "verify"], &data);
     assert_eq!((code, text.lines().filter(|line| line.ends_with("whole")).count()), (0, epochs.len()), "{said}");
 

@@ -1,6 +1,7 @@
 //! Row 20: more at once than an epoch takes.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use api::{Log, OutRecord, TopicKind, TopicPartition, TopicSpec};
 use local::LocalLog;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use zset::{Partition, TimestampMs};
 
 use super::{End, finish, live, replaying, show_hits};
-use crate::kill::rig::{Rig, wait_until};
+use crate::kill::rig::{PATIENCE, Rig, show, wait_until, wait_until_caught_up};
 use crate::kill::topics::read;
 
 /// Events that are there before the pipeline is.
@@ -24,29 +25,30 @@ fn row_20_a_huge_topic_comes_in_epochs_that_are_bounded() {
     live(&mut rig, "epoch-staged=kill@2", End::Kill);
     live(&mut rig, "commit-after=kill@15", End::Kill);
     let serving = rig.serve("");
-    wait_until(&serving.http, "SHOW SOURCES", |rows| rows.iter().all(|row| row[5] == "0"));
-    // A sink that is made now is filled with all that is there, and dies in it first.
-    let sql = "CREATE SINK again FROM thirds WITH (connector = 'log', topic = 'again', envelope = 'append')";
+    wait_until_caught_up(&serving.http);
     rig.stop(serving);
-    let mut serving = rig.serve("populate=kill");
-    let answer = ureq::post(format!("http://{}/sql", serving.http)).send(sql);
-    assert!(answer.is_err(), "it dies");
-    serving.process.ended_by(std::time::Instant::now() + crate::kill::rig::PATIENCE).expect("it is dead");
-    // And when its first rows are written, and between its epochs.
-    let mut serving = rig.serve("backlog-fill=kill");
-    let answer = ureq::post(format!("http://{}/sql", serving.http)).send(sql);
-    assert!(answer.is_err(), "it dies");
-    serving.process.ended_by(std::time::Instant::now() + crate::kill::rig::PATIENCE).expect("it is dead");
+    // A sink that is made now is filled with all that is there: it dies before, and when its first rows are written.
+    let sink = "CREATE SINK again FROM thirds WITH (connector = 'log', topic = 'again', envelope = 'append')";
+    dies_of(&rig, "populate=kill", sink);
+    // A stream table gets it in pieces where there is little memory.
+    if !rig.settings.iter().any(|setting| setting == "--memory-limit") {
+        rig.settings.extend(["--memory-limit", "32MB"].map(String::from));
+    }
+    let table = "CREATE STREAM TABLE kinds AS SELECT kind, count(*) AS n FROM events GROUP BY kind";
+    dies_of(&rig, "populate-piece=kill@3", table);
+    let serving = rig.serve("");
+    show(&serving.http, table);
+    rig.stop(serving);
+    dies_of(&rig, "backlog-fill=kill", sink);
+    // And between its epochs.
     let mut killed = rig.start("backlog-release=kill");
-    killed.ended_by(std::time::Instant::now() + crate::kill::rig::PATIENCE).expect("it goes on by itself");
+    killed.ended_by(Instant::now() + PATIENCE).expect("it goes on by itself");
     let serving = rig.serve("");
     wait_until(&serving.http, "SHOW SINKS", |rows| rows.iter().all(|row| row[2] == "ACTIVE" && row[4] == "0"));
     rig.stop(serving);
     finish(&mut rig);
-    show_hits(
-        &rig,
-        &["epoch-staged=kill", "commit-after=kill", "populate=kill", "backlog-fill=kill", "backlog-release=kill"],
-    );
+    let fatal = ["epoch-staged", "commit-after", "populate", "populate-piece", "backlog-fill", "backlog-release"];
+    show_hits(&rig, &fatal.map(|name| format!("{name}=kill")).each_ref().map(String::as_str));
 
     let log = LocalLog::open(&rig.data.join("log")).unwrap();
     let counts = read(&log, "pipeline.epochs").into_iter().map(|record| {
@@ -58,6 +60,14 @@ fn row_20_a_huge_topic_comes_in_epochs_that_are_bounded() {
     println!("the largest epoch has {largest} records");
     assert!(largest > 0 && largest <= EPOCH_RECORDS_MAX, "{largest}");
     assert_eq!(read(&log, "again").len(), read(&log, "thirds").len(), "the sink that was made later has all");
+}
+
+/// A life that a statement ends.
+fn dies_of(rig: &Rig, failpoint: &str, statement: &str) {
+    let mut serving = rig.serve(failpoint);
+    let answer = ureq::post(format!("http://{}/sql", serving.http)).send(statement);
+    assert!(answer.is_err(), "it dies of {statement}");
+    serving.process.ended_by(Instant::now() + PATIENCE).expect("it is dead");
 }
 
 /// Writes the events, behind those that the load will write.

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::mount::Mount;
 use super::{Pipe, metric, post, until};
-use crate::kill::rig::{PATIENCE, Serving, kafka_log, show};
+use crate::kill::rig::{PATIENCE, kafka_log, wait_until_caught_up};
 use crate::kill::topics::{key_of, read, replayed};
 
 const SQL: &str = "
@@ -75,20 +75,11 @@ fn judge(log: &dyn Log, prefix: &str, load: &Load) {
     println!("{} of {} records acknowledged, {} there", load.acknowledged.len(), load.next, ids.len());
 }
 
-fn wait_caught_up(serving: &Serving) {
-    until("it has caught up", || show(&serving.http, "SHOW SOURCES").0.iter().all(|row| row[5] == "0"));
-}
-
 /// It serves again with all there is, and more, and ends cleanly.
 fn goes_on(pipe: &Pipe, load: &mut Load) {
     let mut serving = pipe.start();
     assert!(load.write(&serving.http, "items", 50), "it takes records again");
-    until("all is read", || {
-        let rows = show(&serving.http, "SHOW SOURCES").0;
-        rows.iter().map(|row| row[3].as_str().expect("a position").parse::<i64>().expect("a number")).sum::<i64>()
-            >= load.acknowledged.len() as i64
-    });
-    wait_caught_up(&serving);
+    wait_until_caught_up(&serving.http);
     assert_eq!(serving.process.terminate(), Some(0), "{}", pipe.said());
     let log = local::LocalLog::open(&pipe.data.join("log")).expect("the log opens");
     judge(&log, "", load);
@@ -127,7 +118,7 @@ fn a_log_that_takes_nothing_ends_the_process() {
     let serving = pipe.start();
     let mut load = Load::new();
     assert!(load.write(&serving.http, "items", 50));
-    wait_caught_up(&serving);
+    wait_until_caught_up(&serving.http);
     let filler = disk.at.join("filler");
     let full = std::io::copy(&mut std::io::repeat(1), &mut std::fs::File::create(&filler).unwrap());
     assert!(full.is_err(), "the disk is full");
@@ -161,7 +152,7 @@ fn the_disk_of_the_state_is_full() {
     assert!(pipe.said().contains("No space left on device"), "{}", pipe.said());
     for _ in 0..5 {
         assert!(load.write(&serving.http, &items, 200), "the topic takes records");
-        wait_caught_up(&serving);
+        wait_until_caught_up(&serving.http);
     }
     // A power cut on the full disk.
     serving.process.kill();
@@ -173,10 +164,10 @@ fn the_disk_of_the_state_is_full() {
             serving = pipe.start();
         }
     }
-    wait_caught_up(&serving);
+    wait_until_caught_up(&serving.http);
     disk.remount("size=512m");
     assert!(load.write(&serving.http, &items, 200), "the topic takes records");
-    wait_caught_up(&serving);
+    wait_until_caught_up(&serving.http);
     let epoch = metric(&serving.http, "millstream_epoch");
     until("checkpoints are made again, without a start", || {
         metric(&serving.http, "millstream_checkpoint_epoch") >= epoch
@@ -184,7 +175,7 @@ fn the_disk_of_the_state_is_full() {
     serving.process.kill();
     let mut serving = pipe.start();
     assert!(load.write(&serving.http, &items, 50));
-    wait_caught_up(&serving);
+    wait_until_caught_up(&serving.http);
     assert_eq!(serving.process.terminate(), Some(0), "{}", pipe.said());
     judge(&*kafka_log(&brokers, "judge"), &prefix, &load);
 }
@@ -198,7 +189,7 @@ fn the_data_folder_becomes_read_only() {
     let mut load = Load::new();
     let serving = pipe.start();
     assert!(load.write(&serving.http, "items", 500));
-    wait_caught_up(&serving);
+    wait_until_caught_up(&serving.http);
     disk.fail();
     while load.write(&serving.http, "items", 50) {
         assert!(load.next < MORE_THAN_FITS, "the disk takes nothing");

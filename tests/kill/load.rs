@@ -22,6 +22,10 @@ pub enum Door {
     Log(Arc<dyn Log>),
 }
 
+/// Before it ends it has written so many records, or failed so often.
+const WRITTEN_MIN: u64 = 300;
+const FAILURES_MAX: u32 = 300;
+
 /// Whether the writer may write now.
 #[derive(Default)]
 struct Gate {
@@ -74,12 +78,14 @@ struct Writer {
     next_order: i32,
     next_event: i64,
     written: u64,
+    /// Writes that failed since the last that did not.
+    failures: u32,
 }
 
 impl Writer {
     fn new(seed: u64) -> Self {
         let rng = ChaCha8Rng::seed_from_u64(seed ^ 1);
-        Self { rng, orders: BTreeMap::new(), next_order: 1, next_event: 1, written: 0 }
+        Self { rng, orders: BTreeMap::new(), next_order: 1, next_event: 1, written: 0, failures: 0 }
     }
 
     fn run(mut self, doors: &Receiver<Door>, gate: &Gate) -> u64 {
@@ -89,7 +95,8 @@ impl Writer {
                 match doors.try_recv() {
                     Ok(newer) => door = newer,
                     Err(std::sync::mpsc::TryRecvError::Empty) => break,
-                    Err(std::sync::mpsc::TryRecvError::Disconnected) => return self.written,
+                    Err(std::sync::mpsc::TryRecvError::Disconnected) if self.is_enough() => return self.written,
+                    Err(std::sync::mpsc::TryRecvError::Disconnected) => break,
                 }
             }
             if matches!(door, Door::Http(_)) {
@@ -103,9 +110,17 @@ impl Writer {
             for (topic, lines) in [("customers", customers), ("orders", orders), ("events", events)] {
                 if write(&door, topic, &lines) {
                     self.written += lines.len() as u64;
+                    self.failures = 0;
+                } else {
+                    self.failures += 1;
                 }
             }
         }
+    }
+
+    /// Whether there is something to judge, or nobody who takes more.
+    fn is_enough(&self) -> bool {
+        self.written >= WRITTEN_MIN || self.failures >= FAILURES_MAX
     }
 
     fn customers(&mut self) -> Vec<Line> {

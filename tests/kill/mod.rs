@@ -2,7 +2,8 @@
 //! back too: afterwards every sink topic, read record by record, and every table of the target says exactly what the queries
 //! say of the source topics, as if nothing had happened.
 //!
-//! `KILLS=n` sets the number of deaths, `KILL_SEED=n` the seed.
+//! `KILLS=n` sets the number of deaths, `KILL_SEED=n` the seed, `KILL_WORKERS=n` the worker threads,
+//! `KILL_MEMORY=256MB` the memory limit.
 
 pub mod broker;
 mod chance;

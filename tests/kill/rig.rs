@@ -96,6 +96,15 @@ pub struct Serving {
     pub pg: String,
 }
 
+impl Drop for Rig {
+    /// Of a test that failed, what its processes said last.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("its processes said last:\n{}", self.tail());
+        }
+    }
+}
+
 impl Rig {
     /// On the embedded log.
     pub fn embedded(dir: &Path, seed: u64, with_target: bool) -> Self {
@@ -134,6 +143,10 @@ impl Rig {
         ]
         .map(String::from)
         .into();
+        settings.extend(["--workers".to_string(), std::env::var("KILL_WORKERS").unwrap_or("2".to_string())]);
+        if let Ok(limit) = std::env::var("KILL_MEMORY") {
+            settings.extend(["--memory-limit".to_string(), limit]);
+        }
         if let Some(brokers) = on.address() {
             settings.extend(["--kafka".to_string(), brokers.to_string()]);
         }
@@ -317,7 +330,7 @@ fn verify(pg: &str) {
 }
 
 /// Waits until every source position has reached the end of its partition.
-fn wait_until_caught_up(http: &str) {
+pub fn wait_until_caught_up(http: &str) {
     // The end is looked at once a second: a position that is at an end that was seen after the load ended.
     wait_until(http, "SHOW SOURCES", |rows| {
         !rows.is_empty() && rows.iter().all(|row| row[5] == "0") && are_at_the_end(http, rows)

@@ -144,6 +144,9 @@ fn what_is_shown_has_types() {
     let rows = client.query("SHOW STREAM TABLES", &[]).unwrap();
     let row: (String, String, i64) = (rows[0].get("name"), rows[0].get("status"), rows[0].get("rows"));
     assert_eq!(row, ("v".to_string(), "ACTIVE".to_string(), 1));
+    let memory = client.query("SHOW MEMORY", &[]).unwrap();
+    let of = |part: &str| memory.iter().find(|row| row.get::<_, &str>("part") == part).unwrap();
+    assert!(of("batches").get::<_, i64>("bytes") > 0 && of("all").get::<_, i64>("limit") > 0);
     assert!(client.query("SHOW STATE", &[]).unwrap().iter().any(|row| row.get::<_, i64>("bytes") > 0));
     assert!(client.query("SHOW JOBS", &[]).unwrap().is_empty());
 }

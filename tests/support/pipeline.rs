@@ -51,6 +51,8 @@ pub fn parts(log: Arc<dyn Log>) -> Parts {
         clock: Arc::new(now),
         scheduler: Arc::new(runtime::Threads),
         random_id: Arc::new(|| uuid::Uuid::new_v4().to_string()),
+        memory: Default::default(),
+        workers: Default::default(),
         faults: Default::default(),
     }
 }

@@ -26,6 +26,8 @@ impl Process {
         let mut child = Command::new(binary)
             .args(arguments)
             .env("MILLSTREAM_FAILPOINTS", failpoints)
+            // What is processed here is little: it is to be shared out among workers all the same.
+            .env("MILLSTREAM_EAGER_WORKERS", "1")
             .env_remove("MILLSTREAM_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

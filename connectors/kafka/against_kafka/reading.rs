@@ -86,9 +86,13 @@ fn the_end_is_reached_behind_an_aborted_transaction() {
     }
     assert_eq!(read_to_end(open_before.as_mut(), &at), Vec::<String>::new());
     assert_eq!(all(&log, &at), Vec::<String>::new());
-    assert_eq!(probe::first_record(&config(&brokers(), "p"), &at, Offset(0), TimestampMs(0)).unwrap(), None);
+    assert_eq!(
+        probe::first_record((&config(&brokers(), "p"), &Default::default()), &at, Offset(0), TimestampMs(0)).unwrap(),
+        None
+    );
     log.append(&[record(&at, "yes")]).unwrap();
-    let found = probe::first_record(&config(&brokers(), "p"), &at, Offset(0), TimestampMs(0)).unwrap();
+    let found =
+        probe::first_record((&config(&brokers(), "p"), &Default::default()), &at, Offset(0), TimestampMs(0)).unwrap();
     assert_eq!(found, Some(Offset(2)), "behind the aborted record and its control record");
     assert!(!open_before.at_end(&at).unwrap());
     assert_eq!(read_to_end(open_before.as_mut(), &at), ["yes"]);

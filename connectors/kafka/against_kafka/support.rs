@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +14,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tempfile::TempDir;
 use zset::{Offset, Partition, TimestampMs};
 
+use crate::meta::Meta;
+use crate::reader::KafkaReader;
 use crate::{KafkaConfig, KafkaLog};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -44,6 +47,22 @@ pub(crate) fn log_and_topic(name: &str) -> (KafkaLog, TopicPartition) {
     let log = log(&name);
     let at = topic(&log, &name, 1).remove(0);
     (log, at)
+}
+
+/// A reader with a client of its own.
+pub(crate) fn own_reader(pipeline: &str) -> KafkaReader {
+    let config = config(&brokers(), pipeline);
+    KafkaReader::open(&config, Arc::new(Meta::open(&config).unwrap())).unwrap()
+}
+
+/// Asks until it is so.
+#[track_caller]
+pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !so() {
+        assert!(begin.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::yield_now();
+    }
 }
 
 pub(crate) fn spec(topic: &str, partitions: u32, kind: TopicKind) -> TopicSpec {

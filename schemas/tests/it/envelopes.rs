@@ -226,3 +226,37 @@ fn a_bad_record_takes_nothing_with_it() {
     bound.write(1, &mut text);
     assert_eq!(String::from_utf8(text).unwrap(), r#"{"id":1,"a":"one","z":1}{"id":4,"a":"four","z":4}"#);
 }
+
+/// Whatever the record before had at its place, a field is known by its whole name.
+#[test]
+fn long_names_that_begin_alike_in_any_order() {
+    let names = ["a_name_that_is_long_1", "a_name_that_is_long_2", "a_name_that_is_long_12", "a_name_that_is_long"];
+    let declared: Vec<(&str, &str)> = names.iter().map(|name| (*name, "bigint")).collect();
+    let mut table = Table::new(columns(&declared), &[], Envelope::Append, &[]);
+    let mut wanted = Vec::new();
+    // Only behind the records that are watched is anything predicted.
+    // A record like the one before teaches what the next is taken for.
+    let turns = [0, 0, 0, 1, 1, 1, 0, 2, 2, 3, 3, 1];
+    for (at, turn) in turns.into_iter().cycle().take(schemas::WATCHED_RECORDS as usize + 60).enumerate() {
+        let order = [turn, (turn + 1 + at % 3) % 4];
+        let field = |column: usize| format!("\"{}\":{}", names[column], 10 * at + column);
+        let fields = if order[0] == order[1] { field(order[0]) } else { order.map(field).join(",") };
+        table.feed(&[(None, Some(&format!("{{{fields}}}")))]);
+        let cell = |column: usize| order.contains(&column).then_some((10 * at + column) as i64);
+        wanted.push((0..4).map(cell).collect::<Vec<_>>());
+    }
+    let mut found: Vec<String> = table.rows();
+    let mut wanted: Vec<String> = wanted
+        .into_iter()
+        .map(|row| {
+            let cells = row
+                .iter()
+                .zip(names)
+                .map(|(cell, name)| format!("\"{name}\":{}", cell.map_or("null".to_string(), |cell| cell.to_string())));
+            format!("{{{}}}", cells.collect::<Vec<_>>().join(","))
+        })
+        .collect();
+    found.sort();
+    wanted.sort();
+    assert_eq!(found, wanted);
+}

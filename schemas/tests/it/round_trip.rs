@@ -174,7 +174,8 @@ fn run(seed: u64, sink: SinkEnvelope, source: Envelope, keyed: bool) {
         }
         let at = SinkEpoch { epoch: Epoch(epoch), timestamp: TimestampMs(epoch as i64), snapshot: epoch == 0 };
         let records = encoder.encode(&delta(&columns, &changes), &at);
-        let records: Vec<_> = records.into_iter().map(|record| (record.key, record.value)).collect();
+        let owned = |part: Option<bytes::Bytes>| part.map(|part| part.to_vec());
+        let records: Vec<_> = records.into_iter().map(|record| (owned(record.key), owned(record.value))).collect();
         copy.feed_bytes(&records);
         assert_eq!(copy.reasons(), Vec::<&str>::new(), "seed {seed}");
         let rows: Vec<(String, i64)> = held.iter().map(|(_, row)| (row.clone(), 1)).collect();

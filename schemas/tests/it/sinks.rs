@@ -26,10 +26,8 @@ fn encode(envelope: SinkEnvelope, key: &[usize], tombstones: bool, snapshot: boo
 }
 
 fn text(records: &[SinkRecord]) -> Vec<(String, String)> {
-    let show = |bytes: &Option<Vec<u8>>| {
-        bytes.as_ref().map_or("-".to_string(), |bytes| String::from_utf8(bytes.clone()).unwrap())
-    };
-    records.iter().map(|record| (show(&record.key), show(&record.value))).collect()
+    let show = |bytes: Option<&[u8]>| bytes.map_or("-".to_string(), |bytes| String::from_utf8(bytes.to_vec()).unwrap());
+    records.iter().map(|record| (show(record.key.as_deref()), show(record.value.as_deref()))).collect()
 }
 
 fn event(before: &str, after: &str, snapshot: &str, op: &str) -> String {
@@ -109,8 +107,22 @@ fn append_writes_rows() {
     found.sort();
     let pair = |value: &str| ("-".to_string(), value.to_string());
     assert_eq!(found, [pair(ONE), pair(TWO), pair(TWO)]);
-    let keyed = text(&encode(SinkEnvelope::Append, &[0], true, false, &super::sinks::delta(T, &[(ONE, 1)])));
-    assert_eq!(keyed, [(r#"{"a":1}"#.to_string(), ONE.to_string())]);
+}
+
+#[test]
+fn append_writes_every_row_whatever_its_key() {
+    let delta = delta(T, &[(ONE, 1), (ONE_NEW, 1), (TWO, 2)]);
+    let records = encode(SinkEnvelope::Append, &[0], true, false, &delta);
+    let mut found = text(&records);
+    found.sort();
+    let pair = |key: &str, value: &str| (key.to_string(), value.to_string());
+    let (one, two) = (r#"{"a":1}"#, r#"{"a":2}"#);
+    let mut wanted = [pair(one, ONE), pair(one, ONE_NEW), pair(two, TWO), pair(two, TWO)];
+    wanted.sort();
+    assert_eq!(found, wanted);
+    for record in &records {
+        assert_eq!(record.partition_hash, murmur2(record.key.as_deref().unwrap()) as u32);
+    }
 }
 
 #[test]
@@ -153,4 +165,18 @@ fn every_type_has_its_pinned_form() {
         let at = SinkEpoch { epoch: Epoch(1), timestamp: TimestampMs(1), snapshot: false };
         assert_eq!(text(&encoder.encode(&delta, &at)), [("-".to_string(), row.to_string())]);
     }
+}
+
+/// Room for so many as long as the first would be more than the machine has.
+#[test]
+fn a_long_row_before_many_short_ones() {
+    let long = format!(r#"{{"a":0,"b":"{}","n":null}}"#, "x".repeat(2 << 20));
+    let mut table = Table::new(columns(T), &[], Envelope::Append, &[]);
+    let one: Vec<(Option<&str>, Option<&str>)> = vec![(None, Some(&long))];
+    assert_eq!(table.decode(&one).rows.num_rows(), 1);
+    let short: Vec<(Option<&str>, Option<&str>)> = vec![(None, Some(TWO)); 100_000];
+    assert_eq!(table.decode(&short).rows.num_rows(), 100_000);
+    let changes = table.decode(&[one, short].concat());
+    let delta = Delta::new(changes.rows, vec![1; 100_001].into());
+    assert_eq!(encode(SinkEnvelope::Append, &[], true, false, &delta).len(), 100_001);
 }

@@ -116,7 +116,12 @@ fn measure(settings: &Settings, folder: &Path) -> Result<Report, Failure> {
     let log = filled_log(settings, folder)?;
     meter::settle()?;
     meter::forget_peak();
-    let pipeline = Pipeline::start(settings.engine.clone(), folder, Arc::clone(&log))?;
+    let pipeline = Pipeline::start(
+        settings.engine.clone(),
+        (settings.workers as usize, settings.memory),
+        folder,
+        Arc::clone(&log),
+    )?;
     let observed = observe(settings, &log, &pipeline);
     // Also after a failure: nothing may write to the folder that is deleted.
     let stopped = pipeline.stop();
@@ -146,6 +151,7 @@ fn observe(settings: &Settings, log: &Arc<dyn Log>, pipeline: &Pipeline) -> Resu
         name: settings.name.clone(),
         source: settings.source.name(),
         sink: settings.sink.name(),
+        workers: settings.workers,
         rows: since("millstream_records_in_total"),
         bytes: since("millstream_in_bytes_total"),
         run: done.since(&begun),
@@ -155,6 +161,7 @@ fn observe(settings: &Settings, log: &Arc<dyn Log>, pipeline: &Pipeline) -> Resu
         epochs: since("millstream_epochs_total").saturating_sub(settings.script.statements.len() as u64),
         checkpoints: since("millstream_checkpoints_total"),
         checkpoint_bytes: since("millstream_checkpoint_bytes_total"),
+        checkpoint_pause_seconds: counts.sum("millstream_checkpoint_pause_max_seconds"),
         rows_changed: since("millstream_rows_changed_total"),
         phases: counts.by("millstream_epoch_phase_seconds_sum", "phase"),
         contents,

@@ -11,7 +11,7 @@ use super::data::{Data, Identity};
 use super::latency::Pace;
 use super::sources::{Places, Script};
 use super::{queries, sources};
-use crate::cli::{Failure, duration, files, properties, run};
+use crate::cli::{Failure, duration, files, memory, properties, run};
 
 /// The data of the tables of figures: so many events, so many changes.
 const EVENTS: u64 = 2_000_000;
@@ -31,7 +31,7 @@ pub(super) enum SourceKind {
 /// Where the result goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum SinkKind {
-    /// Nowhere: encoded and counted.
+    /// Nowhere: its rows are counted.
     Counting,
     /// A topic of the embedded log, in the transaction of each epoch.
     Log,
@@ -66,12 +66,12 @@ pub(crate) struct Args {
     /// For how long, with --rate.
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
-    /// Worker threads.
-    #[arg(long, value_name = "W", default_value_t = 1)]
+    /// Threads that process epochs.
+    #[arg(long, value_name = "W", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     workers: u32,
-    /// The most memory that the engine may take.
-    #[arg(long, value_name = "SIZE")]
-    memory: Option<String>,
+    /// The most memory that may be taken: 256MB [default: as millstream run].
+    #[arg(long, value_name = "SIZE", value_parser = memory::size)]
+    memory: Option<u64>,
     /// One JSON object instead of lines.
     #[arg(long)]
     pub json: bool,
@@ -110,6 +110,9 @@ pub(super) struct Settings {
     /// How fast the events come; `None`: they are there.
     pub pace: Option<Pace>,
     pub engine: EngineConfig,
+    pub workers: u32,
+    /// The most memory that may be taken.
+    pub memory: u64,
     pub kafka_properties: BTreeMap<String, String>,
 }
 
@@ -171,22 +174,13 @@ pub(super) fn settings(args: &Args) -> Result<Settings, Failure> {
         places,
         pace: args.rate.map(|rate| Pace { rate, time: Duration::from_secs(args.seconds) }),
         engine,
+        workers: args.workers,
+        memory: args.memory.unwrap_or_else(memory::by_default),
         kafka_properties: properties::resolve(&args.kafka_property)?,
     })
 }
 
 fn refuse(args: &Args) -> Result<(), Failure> {
-    if args.workers != 1 {
-        return Err(Failure::usage(format!(
-            "--workers {}: the engine has one worker thread, so that other figures would be of nothing; leave the flag out",
-            args.workers
-        )));
-    }
-    if let Some(size) = &args.memory {
-        return Err(Failure::usage(format!(
-            "--memory {size}: the engine has no limit of its memory yet; leave the flag out"
-        )));
-    }
     let on_kafka = args.source == SourceKind::Kafka;
     if on_kafka && args.brokers.is_none() {
         return Err(Failure::usage("--source kafka needs a cluster: give --brokers HOST:PORT"));

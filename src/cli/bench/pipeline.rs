@@ -12,9 +12,9 @@ use zset::{Offset, Partition};
 
 use super::data::Topic;
 use super::sources::Places;
-use crate::cli::Failure;
 use crate::cli::connectors::Beside;
 use crate::cli::process::{STACK_BYTES, now};
+use crate::cli::{Failure, memory, workers};
 
 /// How long is waited at a time, before it is asked whether the engine still runs.
 const GLANCE: Duration = Duration::from_millis(500);
@@ -45,7 +45,12 @@ impl End {
 
 impl Pipeline {
     /// Starts the engine on a log and waits until it serves.
-    pub fn start(config: EngineConfig, folder: &Path, log: Arc<dyn Log>) -> Result<Self, Failure> {
+    pub fn start(
+        config: EngineConfig,
+        (threads, limit): (usize, u64),
+        folder: &Path,
+        log: Arc<dyn Log>,
+    ) -> Result<Self, Failure> {
         let dir = DataDir::lock(folder)?;
         let shared = Arc::new(Shared::default());
         let parts = Parts {
@@ -55,6 +60,8 @@ impl Pipeline {
             clock: Arc::new(now),
             scheduler: Arc::new(Threads),
             random_id: Arc::new(|| uuid::Uuid::new_v4().to_string()),
+            memory: memory::budget(limit),
+            workers: workers::start(threads)?,
             faults: Default::default(),
         };
         let mut engine = Engine::open(config, parts, dir, Arc::clone(&shared))?;

@@ -12,6 +12,8 @@ pub(super) struct Report {
     pub name: String,
     pub source: &'static str,
     pub sink: &'static str,
+    /// Threads that process epochs.
+    pub workers: u32,
     /// Records of the sources' topics, and the bytes of their keys and values.
     pub rows: u64,
     pub bytes: u64,
@@ -23,6 +25,8 @@ pub(super) struct Report {
     pub epochs: u64,
     pub checkpoints: u64,
     pub checkpoint_bytes: u64,
+    /// The longest that the loop stood still for one.
+    pub checkpoint_pause_seconds: f64,
     /// Rows of the consolidated changes of all tables and sources.
     pub rows_changed: u64,
     /// Seconds of the loop by phase of an epoch.
@@ -60,7 +64,7 @@ impl Report {
             "bench": self.name,
             "source": self.source,
             "sink": self.sink,
-            "workers": 1,
+            "workers": self.workers,
             "rows": self.rows,
             "bytes": self.bytes,
             "seconds": rounded(self.run.wall.as_secs_f64()),
@@ -72,6 +76,7 @@ impl Report {
             "epochs": self.epochs,
             "checkpoints": self.checkpoints,
             "checkpoint_bytes": self.checkpoint_bytes,
+            "checkpoint_pause_seconds": self.checkpoint_pause_seconds,
             "rows_changed": self.rows_changed,
             "bytes_per_changed_row": rounded(self.bytes_per_changed_row()),
             "phase_seconds": phases,
@@ -95,12 +100,13 @@ impl Report {
             ),
             Some(times) => times.text(),
         };
+        let by = if self.workers > 1 { format!(", {} workers", self.workers) } else { String::new() };
         let sink = match &self.sink_contents {
             Some(contents) => format!("\nsink        {} rows, hash {}", contents.rows, contents.hash),
             None => String::new(),
         };
         format!(
-            "bench       {} from {} to {}\n\
+            "bench       {} from {} to {}{by}\n\
              rows        {} in, {:.0} MiB\n\
              {speed}\
              time        {:.2} s; {:.2} CPU-seconds, of them {:.2} for the last checkpoint\n\

@@ -20,7 +20,7 @@ use super::files::SqlFile;
 use super::postgres::PgSettings;
 use super::process::{Process, Settings};
 use super::signals::Stop;
-use super::{Failure, run};
+use super::{Failure, memory, run, workers};
 use books::Books;
 use generator::{Counts, Generator};
 use screen::Screen;
@@ -104,6 +104,8 @@ fn settings(data: PathBuf) -> Settings {
         pg,
         tls: None,
         engine,
+        memory: memory::by_default(),
+        workers: workers::by_default(),
         faults: Default::default(),
     }
 }

@@ -4,17 +4,23 @@
 use std::collections::HashMap;
 
 use state::{Law, Matches, Snapshot, StateError};
-use zset::{Delta, DeltaBuilder, RowBytes, RowCodec};
+use zset::{Delta, DeltaBuilder, RowBytes};
 
-use super::{Contents, read};
+use super::{Contents, ContentsReader, beside, read};
 
 impl Contents {
-    /// What is to be added to these contents, as they are committed, so that they are the other's. Consolidated.
-    pub fn difference(&self, other: &Contents) -> Result<Delta, StateError> {
-        let (mine, theirs) = (self.snapshot(), other.snapshot());
+    /// What is to be added to these contents, as they are committed, so that they are the other's. Consolidated. `go_on` is asked
+    /// again and again.
+    pub fn difference<E: From<StateError>>(
+        &self,
+        other: &Contents,
+        go_on: &mut dyn FnMut() -> Result<(), E>,
+    ) -> Result<Delta, E> {
         let mut out = DeltaBuilder::new(self.codec.schema().clone());
-        compare(&mine, &theirs, &self.codec, &mut out, |mine, theirs| theirs.unwrap_or(0) - mine)?;
-        compare(&theirs, &mine, &self.codec, &mut out, |theirs, mine| if mine.is_none() { theirs } else { 0 })?;
+        let of = |contents: &Self| (contents.snapshot(), self.reader());
+        let (mine, theirs) = (of(self), of(other));
+        compare(&mine, &theirs.0, &mut out, go_on, |mine, theirs| theirs.unwrap_or(0) - mine)?;
+        compare(&theirs, &mine.0, &mut out, go_on, |theirs, mine| if mine.is_none() { theirs } else { 0 })?;
         Ok(out.finish())
     }
 
@@ -23,7 +29,7 @@ impl Contents {
         let (bytes, keys) = self.bytes(delta.batch());
         let weights = delta.weights().values();
         match self.arrangement.law() {
-            Law::Add => self.arrangement.stage(&keys, &bytes, weights),
+            Law::Add => self.arrangement.stage(&keys, &beside(self.beside, &bytes), weights),
             Law::Replace => {
                 let mut newest: HashMap<&[u8], usize> = HashMap::new();
                 for (at, weight) in weights.iter().enumerate() {
@@ -46,28 +52,31 @@ impl Contents {
 }
 
 /// Adds the rows of one snapshot with the weight that `weight` makes of theirs here and there; `None`: it is not there.
-fn compare(
-    one: &Snapshot,
+fn compare<E: From<StateError>>(
+    (one, reader): &(Snapshot, ContentsReader),
     other: &Snapshot,
-    codec: &RowCodec,
     out: &mut DeltaBuilder,
+    go_on: &mut dyn FnMut() -> Result<(), E>,
     weight: impl Fn(i64, Option<i64>) -> i64,
-) -> Result<(), StateError> {
+) -> Result<(), E> {
     for entries in one.scan(read::CHUNK_ROWS) {
+        go_on()?;
         let entries = entries?;
         let found = other.probe(&entries.keys)?;
-        let there = |at: usize| same(&found, at, entries.rows.row(at));
-        let weights = (0..entries.rows.len()).map(|at| (at, weight(entries.weights[at], there(at))));
+        let rows = read::stored(reader.alone, &entries);
+        let there = |at: usize| same(&found, at, (!reader.alone).then(|| rows.row(at)));
+        let weights = (0..rows.len()).map(|at| (at, weight(entries.weights[at], there(at))));
         let (places, weights): (Vec<usize>, Vec<i64>) = weights.filter(|(_, weight)| *weight != 0).unzip();
         if !places.is_empty() {
-            let batch = codec.decode_batch(places.iter().map(|&at| entries.rows.row(at)));
+            let batch = reader.rows(places.iter().map(|&at| rows.row(at)));
             out.push(Delta::new(batch, weights.into()));
         }
     }
     Ok(())
 }
 
-/// The weight of a row among what was found of its key.
-fn same(found: &Matches, probe: usize, row: &[u8]) -> Option<i64> {
-    found.range(probe).find(|&place| found.rows.row(place) == row).map(|place| found.weights[place])
+/// The weight of a row among what was found of its key; of the key itself if that is the row.
+fn same(found: &Matches, probe: usize, row: Option<&[u8]>) -> Option<i64> {
+    let same = |place: &usize| row.is_none_or(|row| found.rows.row(*place) == row);
+    found.range(probe).find(same).map(|place| found.weights[place])
 }

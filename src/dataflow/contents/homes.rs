@@ -45,15 +45,8 @@ impl Homes {
     }
 
     /// Follows changes in their order. `origin` says which record each is from; `runs` where the records of each partition end.
-    /// Takes the hashes of the keys.
-    pub fn follow(
-        &mut self,
-        ops: &[Op],
-        origin: &[u32],
-        keys: &mut Interned,
-        runs: &[(u32, Partition)],
-    ) -> Option<Moves> {
-        let mut hashes = std::mem::take(&mut keys.hashes);
+    pub fn follow(&mut self, ops: &[Op], origin: &[u32], keys: &Interned, runs: &[(u32, Partition)]) -> Option<Moves> {
+        let hashes = keys.hashes.as_slice();
         let mut homes = vec![0u16; hashes.len()];
         let mut moves: Option<Moves> = None;
         let mut runs = runs.iter();
@@ -74,7 +67,7 @@ impl Homes {
                 moves.get_or_insert(Moves { times: 0, row, from, to }).times += 1;
             }
         }
-        self.staged.0.append(&mut hashes);
+        self.staged.0.extend_from_slice(hashes);
         self.staged.1.append(&mut homes);
         moves
     }
@@ -126,7 +119,7 @@ mod tests {
             let origin: Vec<u32> = (0..batch.len() as u32).collect();
             let runs: Vec<_> =
                 batch.iter().enumerate().map(|(at, (_, partition))| (at as u32 + 1, Partition(*partition))).collect();
-            let moves = homes.follow(&ops, &origin, &mut Interned::new(&keys), &runs).map_or(0, |moves| moves.times);
+            let moves = homes.follow(&ops, &origin, &Interned::new(&keys), &runs).map_or(0, |moves| moves.times);
             homes.commit();
             moves
         };
@@ -146,11 +139,11 @@ mod tests {
         moves(&mut homes, &[&[(1, 0)]]);
         let keys = || Interned::new(&[1u32.to_be_bytes().as_slice()].into_iter().collect());
         for _ in 0..2 {
-            let found = homes.follow(&[Op::Delete], &[0], &mut keys(), &[(1, Partition(1))]).expect("it moved");
+            let found = homes.follow(&[Op::Delete], &[0], &keys(), &[(1, Partition(1))]).expect("it moved");
             assert_eq!(found, Moves { times: 1, row: 0, from: Partition(0), to: Partition(1) });
             homes.discard();
         }
-        assert_eq!(homes.follow(&[Op::Truncate], &[0], &mut keys(), &[(1, Partition(1))]), None);
+        assert_eq!(homes.follow(&[Op::Truncate], &[0], &keys(), &[(1, Partition(1))]), None);
         assert_eq!(moves(&mut homes, &[&[(1, 0)]]), [0]);
     }
 

@@ -1,17 +1,17 @@
 //! Changes of a keyed table: the keys are probed once, then the records are walked in order in memory.
 //!
-//! A *pool* holds the decoded rows, then the old rows of the touched keys; a key's present row is a place in it. A value to
-//! keep is the place of the row it is taken from, so that it is copied once at the end, by column.
+//! A key's present row is a place: in the decoded rows, or behind them in the old rows of the touched keys. A value to keep is the
+//! place of the row it is taken from, so that it is copied once at the end, by column.
 
 use std::collections::{HashMap, HashSet};
 
-use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take};
-use state::{Matches, StateError};
-use zset::{Changes, Delta, DeltaBuilder, Op, Partition, RowBytes};
+use arrow::array::RecordBatch;
+use arrow::compute::interleave;
+use state::{Matches, Snapshot, StateError};
+use zset::{Changes, Delta, DeltaBuilder, Op, Partition, RowBytes, sorted_by_key};
 
 use super::{Contents, Moved, Resolved, read};
-use crate::rows::{Interned, describe};
+use crate::rows::{Interned, batch, describe};
 
 /// The walk's result.
 struct Walked {
@@ -23,6 +23,17 @@ struct Walked {
     truncated: bool,
 }
 
+/// The keys whose rows are other than before.
+#[derive(Default)]
+struct Touched {
+    /// Their numbers.
+    keys: Vec<u32>,
+    /// Where their old rows are among those found.
+    before: Vec<Option<usize>>,
+    /// Where their new rows are among the decoded ones.
+    now: Vec<Option<u32>>,
+}
+
 impl Contents {
     pub(super) fn apply_keyed(
         &mut self,
@@ -30,55 +41,109 @@ impl Contents {
         rows: &RecordBatch,
         runs: &[(u32, Partition)],
     ) -> Result<Resolved, StateError> {
-        let mut keys = Interned::new(&self.keys(rows));
-        let moved = self.moved(changes, rows, &mut keys, runs);
+        let keys = Interned::new(&self.keys(rows));
+        let moved = self.moved(changes, rows, &keys, runs);
         let snapshot = self.arrangement.staged();
-        let old = snapshot.probe(&keys.keys)?;
+        let old = snapshot.probe_hashed(&keys.keys, &keys.hashes)?;
         let walked = walk(changes, &keys, &old, rows.num_rows() as u32);
-        let pool = Delta::inserts(self.pool(rows, &old, &walked.kept));
-        let bytes = pool.bytes(&self.codec);
-        let mut out = DeltaBuilder::new(self.codec.schema().clone());
-        let (mut at, mut weights) = (Vec::new(), Vec::new());
-        let (mut touched, mut values, mut present) = (RowBytes::default(), RowBytes::default(), Vec::new());
+        let rows = self.filled(rows, &old, &walked.kept);
+        let bytes = self.codec.encode_batch(&rows);
+        let mut touched = Touched::default();
         for (key, now) in walked.now.iter().enumerate() {
-            let before = old.range(key).next().map(|place| (rows.num_rows() + place) as u32);
-            let row = |place: Option<u32>| place.map(|place| bytes.row(place as usize));
-            if row(before) == row(*now) {
-                continue;
+            let before = old.range(key).next();
+            let is_old = now.is_some_and(|place| place as usize >= rows.num_rows());
+            if !is_old && now.map(|place| bytes.row(place as usize)) != before.map(|place| old.rows.row(place)) {
+                touched.keys.push(key as u32);
+                touched.before.push(before);
+                touched.now.push(*now);
             }
-            for (place, weight) in [(before, -1), (*now, 1)] {
-                at.extend(place);
-                weights.extend(place.map(|_| weight));
+        }
+        let delta = self.changed(&touched, (&rows, &bytes), &old);
+        if walked.truncated {
+            let delta = self.truncate(&snapshot, &keys, &touched, &bytes, delta)?;
+            return Ok(Resolved { delta, unresolved: walked.unresolved, missing_retractions: 0, moved });
+        }
+        let order = touched.keys.iter().zip(0..).map(|(key, at)| (keys.hashes[*key as usize], at));
+        let key = |at: usize| keys.keys.row(touched.keys[at] as usize);
+        let order = sorted_by_key(order, key, |_| &[]);
+        let entries = order.iter().map(|&at| {
+            let (at, now) = (at as usize, touched.now[at as usize]);
+            (keys.hashes[touched.keys[at] as usize], key(at), now.map(|now| bytes.row(now as usize)))
+        });
+        self.arrangement.stage_replace_sorted(order.len(), bytes.data_len() + keys.keys.data_len(), entries);
+        Ok(Resolved { delta, unresolved: walked.unresolved, missing_retractions: 0, moved })
+    }
+
+    /// The rows that go and come, key by key.
+    fn changed(&self, touched: &Touched, (rows, bytes): (&RecordBatch, &RowBytes), old: &Matches) -> Delta {
+        if touched.keys.is_empty() {
+            return Delta::empty(self.codec.schema().clone());
+        }
+        let gone: Vec<usize> = touched.before.iter().copied().flatten().collect();
+        let gone = self.codec.decode_batch(gone.iter().map(|&place| old.rows.row(place)));
+        let room = touched.keys.len() + gone.num_rows();
+        let (mut at, mut weights) = (Vec::with_capacity(room), Vec::with_capacity(room));
+        let mut of_delta = RowBytes::with_capacity(room, bytes.data_len());
+        let mut next_gone = 0;
+        for (before, now) in touched.before.iter().zip(&touched.now) {
+            if let Some(place) = before {
+                at.push((1, next_gone));
+                weights.push(-1);
+                of_delta.push(old.rows.row(*place));
+                next_gone += 1;
             }
-            touched.push(keys.keys.row(key));
-            values.push(row(*now).unwrap_or_default());
+            if let Some(row) = now {
+                at.push((0, *row as usize));
+                weights.push(1);
+                of_delta.push(bytes.row(*row as usize));
+            }
+        }
+        let columns = rows.columns().iter().zip(gone.columns());
+        let columns = columns.map(|(rows, gone)| interleave(&[rows.as_ref(), gone.as_ref()], &at));
+        let columns = columns.collect::<Result<_, _>>().expect("places in columns of one type");
+        let rows = batch(self.codec.schema(), columns, at.len()).expect("columns of the table's type");
+        Delta::new(rows, weights.into()).with_bytes(of_delta).known_distinct()
+    }
+
+    /// Stages what was touched, and that every other key has no row any more; adds those rows to the delta.
+    fn truncate(
+        &mut self,
+        snapshot: &Snapshot,
+        keys: &Interned,
+        changed: &Touched,
+        bytes: &RowBytes,
+        delta: Delta,
+    ) -> Result<Delta, StateError> {
+        let mut out = DeltaBuilder::new(self.codec.schema().clone());
+        let (mut touched, mut values, mut present) = (RowBytes::default(), RowBytes::default(), Vec::new());
+        for (key, now) in changed.keys.iter().zip(&changed.now) {
+            touched.push(keys.keys.row(*key as usize));
+            values.push(now.map_or(&[], |now| bytes.row(now as usize)));
             present.push(now.is_some());
         }
-        if walked.truncated {
-            let touched_keys: HashSet<&[u8]> = keys.keys.iter().collect();
-            for entries in snapshot.scan(read::CHUNK_ROWS) {
-                let entries = entries?;
-                let gone = (0..entries.keys.len()).filter(|&at| !touched_keys.contains(entries.keys.row(at)));
-                let gone: Vec<usize> = gone.collect();
-                let batch = self.codec.decode_batch(gone.iter().map(|&at| entries.rows.row(at)));
-                out.push(Delta::inserts(batch).negated());
-                for at in gone {
-                    touched.push(entries.keys.row(at));
-                    values.push(&[]);
-                    present.push(false);
-                }
+        let named: HashSet<&[u8]> = keys.keys.iter().collect();
+        for entries in snapshot.scan(read::CHUNK_ROWS) {
+            let entries = entries?;
+            let gone: Vec<usize> =
+                (0..entries.keys.len()).filter(|&at| !named.contains(entries.keys.row(at))).collect();
+            let batch = self.codec.decode_batch(gone.iter().map(|&at| entries.rows.row(at)));
+            out.push(Delta::inserts(batch).negated());
+            for at in gone {
+                touched.push(entries.keys.row(at));
+                values.push(&[]);
+                present.push(false);
             }
         }
         self.arrangement.stage_replace(&touched, &values, &present);
-        out.push(pool.gather(at, weights));
-        Ok(Resolved { delta: out.finish(), unresolved: walked.unresolved, missing_retractions: 0, moved })
+        out.push(delta);
+        Ok(out.finish().known_distinct())
     }
 
     fn moved(
         &mut self,
         changes: &Changes,
         rows: &RecordBatch,
-        keys: &mut Interned,
+        keys: &Interned,
         runs: &[(u32, Partition)],
     ) -> Option<Moved> {
         let homes = self.homes.as_mut().filter(|_| !runs.is_empty())?;
@@ -88,23 +153,22 @@ impl Contents {
         Some(Moved { times: moves.times, key, from: moves.from, to: moves.to })
     }
 
-    /// The decoded rows, with kept values filled in, then the old rows.
-    fn pool(&self, rows: &RecordBatch, old: &Matches, kept: &HashMap<(u32, u32), u32>) -> RecordBatch {
+    /// The decoded rows, with kept values filled in.
+    fn filled(&self, rows: &RecordBatch, old: &Matches, kept: &HashMap<(u32, u32), u32>) -> RecordBatch {
+        if kept.is_empty() {
+            return rows.clone();
+        }
         let old = self.codec.decode_batch(old.rows.iter());
-        let mut pool = concat_batches(self.codec.schema(), [rows, &old]).expect("rows of one schema");
+        let mut arrays = rows.columns().to_vec();
         let columns: HashSet<u32> = kept.keys().map(|(_, column)| *column).collect();
-        if columns.is_empty() {
-            return pool;
-        }
-        let mut arrays = pool.columns().to_vec();
         for column in columns {
-            let from = |row: u32| kept.get(&(row, column)).copied().unwrap_or(row);
-            let from: UInt32Array = (0..pool.num_rows() as u32).map(from).collect();
-            let array = &mut arrays[column as usize];
-            *array = take(array, &from, None).expect("places in the pool");
+            let from = |row: u32| kept.get(&(row, column)).copied().unwrap_or(row) as usize;
+            let place = |at: usize| if at < rows.num_rows() { (0, at) } else { (1, at - rows.num_rows()) };
+            let from: Vec<(usize, usize)> = (0..rows.num_rows() as u32).map(|row| place(from(row))).collect();
+            let parts = [rows.column(column as usize).as_ref(), old.column(column as usize).as_ref()];
+            arrays[column as usize] = interleave(&parts, &from).expect("places in columns of one type");
         }
-        pool = RecordBatch::try_new(pool.schema(), arrays).expect("columns of the same schema");
-        pool
+        RecordBatch::try_new(rows.schema(), arrays).expect("columns of the same schema")
     }
 }
 

@@ -4,7 +4,7 @@ use arrow::array::RecordBatch;
 use state::{Snapshot, StateError};
 use zset::{RowBytes, canonical};
 
-use super::{Contents, ContentsReader};
+use super::{Contents, ContentsReader, beside};
 use crate::rows::batch;
 
 /// What is there of some rows, with what is staged.
@@ -31,7 +31,7 @@ impl ContentsReader {
         let keys = self.keys(&batch);
         let found = snapshot.probe(&keys)?;
         let copies = |row: usize| {
-            let same = found.range(row).filter(|&place| found.rows.row(place) == rows.row(row));
+            let same = found.range(row).filter(|&place| self.alone || found.rows.row(place) == rows.row(row));
             same.map(|place| found.weights[place]).sum()
         };
         let copies = (0..rows.len()).map(copies).collect();
@@ -56,7 +56,7 @@ impl Contents {
         let (bytes, keys) = self.bytes(rows.batch());
         match self.arrangement.law() {
             state::Law::Replace => self.arrangement.stage_replace(&keys, &bytes, &vec![true; bytes.len()]),
-            state::Law::Add => self.arrangement.stage(&keys, &bytes, rows.weights().values()),
+            state::Law::Add => self.arrangement.stage(&keys, &beside(self.beside, &bytes), rows.weights().values()),
         }
         self.stage_indexes(rows);
         self.rows_staged += rows.weights().values().iter().sum::<i64>();

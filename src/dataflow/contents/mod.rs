@@ -1,7 +1,9 @@
 //! Contents: the stored rows of a table, one arrangement.
 //!
 //! A keyed source table keeps key -> row, newest wins; every other table keeps its rows with their weights, under the bytes
-//! of the key columns (keyless: of the whole row). Source tables are changed by [`Changes`], whose meaning only the stored
+//! of the key columns (keyless: of the whole row). A row of a stream table without a key is kept once: it is its own key, and there is no
+//! row beside it; but where older versions stored it beside its key, it goes on so as long as any such row is there, for what
+//! comes and what goes must be told alike. Source tables are changed by [`Changes`], whose meaning only the stored
 //! rows can tell: [`Contents::apply_changes`] gives the exact delta. Stream tables are changed by the delta their flow gives.
 
 mod difference;
@@ -13,6 +15,7 @@ mod pass;
 mod read;
 mod unique;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -21,7 +24,7 @@ use state::{Arrangement, ArrangementId, Law, Snapshot, StateError};
 use zset::{Changes, Delta, Partition, RowBytes, RowCodec, RowType, canonical};
 
 use crate::FlowError;
-use crate::rows::{batch, net_rows};
+use crate::rows::{batch, empty_rows, net_rows};
 use homes::Homes;
 pub use look::Looked;
 pub use pass::{Passed, pass_on};
@@ -42,6 +45,10 @@ pub struct Contents {
     /// Of the key columns; keyless: of all.
     key_codec: Arc<RowCodec>,
     codec: Arc<RowCodec>,
+    /// Whether a row is its own key: a stream table's without a key.
+    alone: bool,
+    /// Whether rows are staged beside their keys.
+    beside: bool,
     /// Those of the UNIQUE constraints, in their order.
     indexes: Vec<Index>,
     /// Where the keys of a source come from, if that is watched.
@@ -102,10 +109,18 @@ impl Contents {
         for entries in arrangement.committed().scan(read::CHUNK_ROWS) {
             rows = entries?.weights.iter().fold(rows, |sum, weight| sum.saturating_add(*weight));
         }
-        Ok(Self::with_rows(def, arrangement, rows))
+        Self::restored(def, arrangement, rows)
     }
 
-    /// As [`Contents::new`], with the number of rows known. The indexes are empty.
+    /// As [`Contents::new`], with the number of rows known.
+    pub fn restored(def: &TableDef, arrangement: Arrangement, rows: i64) -> Result<Self, StateError> {
+        let first = arrangement.committed().scan(1).next().transpose()?;
+        let contents = Self::with_rows(def, arrangement, rows);
+        let beside = contents.beside || first.is_some_and(|first| first.rows.data_len() > 0);
+        Ok(Self { beside, ..contents })
+    }
+
+    /// Over an arrangement that is new, or whose rows are stored as this version stores them. The indexes are empty.
     pub fn with_rows(def: &TableDef, arrangement: Arrangement, rows: i64) -> Self {
         assert_eq!(arrangement.law(), Self::law(def), "the contents of table {} under their law", def.name);
         let columns = match def.key.as_slice() {
@@ -114,8 +129,20 @@ impl Contents {
         };
         let key_codec = Arc::new(RowCodec::new(columns.schema()));
         let codec = Arc::new(RowCodec::new(def.columns.schema()));
-        let indexes = Index::all(def, &mut Arrangement::new);
-        Self { arrangement, key: def.key.clone(), key_codec, codec, indexes, homes: None, rows, rows_staged: 0 }
+        let indexes = Index::all(def, &mut |id, law| arrangement.beside(id, law));
+        let alone = def.key.is_empty() && matches!(def.kind, TableKind::Stream(_));
+        Self {
+            arrangement,
+            key: def.key.clone(),
+            key_codec,
+            codec,
+            alone,
+            beside: !alone,
+            indexes,
+            homes: None,
+            rows,
+            rows_staged: 0,
+        }
     }
 
     /// With its indexes over their arrangements.
@@ -150,7 +177,12 @@ impl Contents {
 
     /// What reads snapshots of this table, on any thread.
     pub fn reader(&self) -> ContentsReader {
-        ContentsReader::new(Arc::clone(&self.codec), self.key.as_slice().into(), Arc::clone(&self.key_codec))
+        ContentsReader {
+            codec: Arc::clone(&self.codec),
+            key: self.key.as_slice().into(),
+            key_codec: Arc::clone(&self.key_codec),
+            alone: self.alone,
+        }
     }
 
     /// The rows of a snapshot of this table.
@@ -211,7 +243,8 @@ impl Contents {
         let found = self.arrangement.staged().probe(&gone.iter().map(|(at, _)| keys.row(*at as usize)).collect())?;
         for (probe, (at, weight)) in gone.iter().enumerate() {
             let row = rows.row(*at as usize);
-            let kept = found.range(probe).find(|&place| found.rows.row(place) == row).map_or(0, |p| found.weights[p]);
+            let same = |place: &usize| self.alone || found.rows.row(*place) == row;
+            let kept = found.range(probe).find(same).map_or(0, |place| found.weights[place]);
             if kept.checked_add(*weight).is_none_or(|left| left < 0) {
                 let row = crate::rows::describe(self.codec.schema(), delta.batch().columns(), *at as usize);
                 let id = self.arrangement.id();
@@ -220,7 +253,7 @@ impl Contents {
                 )));
             }
         }
-        self.arrangement.stage(keys, rows, delta.weights().values());
+        self.arrangement.stage(keys, &beside(self.beside, rows), delta.weights().values());
         self.rows_staged += delta.weights().values().iter().sum::<i64>();
         Ok(())
     }
@@ -280,4 +313,9 @@ impl Contents {
     fn keys(&self, rows: &RecordBatch) -> RowBytes {
         self.reader().keys(rows)
     }
+}
+
+/// What is staged beside the keys of rows: they themselves, or nothing.
+fn beside(beside: bool, rows: &RowBytes) -> Cow<'_, RowBytes> {
+    if beside { Cow::Borrowed(rows) } else { Cow::Owned(empty_rows(rows.len())) }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use state::{Snapshot, StateError};
+use state::{Entries, Snapshot, StateError};
 use zset::{Delta, RowBytes, RowCodec};
 
 /// Rows read at once.
@@ -15,15 +15,13 @@ pub(super) const CHUNK_ROWS: usize = 8192;
 pub struct ContentsReader {
     pub(super) codec: Arc<RowCodec>,
     /// The places of the key columns; none: the whole row.
-    key: Arc<[usize]>,
-    key_codec: Arc<RowCodec>,
+    pub(super) key: Arc<[usize]>,
+    pub(super) key_codec: Arc<RowCodec>,
+    /// Whether a row is its own key.
+    pub(super) alone: bool,
 }
 
 impl ContentsReader {
-    pub(super) fn new(codec: Arc<RowCodec>, key: Arc<[usize]>, key_codec: Arc<RowCodec>) -> Self {
-        Self { codec, key, key_codec }
-    }
-
     /// The bytes of the keys of rows.
     pub fn keys(&self, rows: &RecordBatch) -> RowBytes {
         if self.key.is_empty() {
@@ -45,15 +43,28 @@ impl ContentsReader {
     /// The rows of some keys, in their bytes, with their weights.
     pub fn find(&self, snapshot: &Snapshot, keys: &RowBytes) -> Result<Delta, StateError> {
         let found = snapshot.probe(keys)?;
-        Ok(Delta::new(self.codec.decode_batch(found.rows.iter()), found.weights.into()))
+        let rows = match self.alone {
+            true => {
+                let there = (0..keys.len()).filter(|&probe| !found.is_absent(probe));
+                self.codec.decode_batch(there.map(|probe| keys.row(probe)))
+            }
+            false => self.codec.decode_batch(found.rows.iter()),
+        };
+        Ok(Delta::new(rows, found.weights.into()))
     }
 
     /// The rows of a snapshot with their weights, each once.
     pub fn read(&self, snapshot: &Snapshot) -> impl Iterator<Item = Result<Delta, StateError>> + use<> {
-        let codec = Arc::clone(&self.codec);
+        let (codec, alone) = (Arc::clone(&self.codec), self.alone);
         snapshot.scan(CHUNK_ROWS).map(move |entries| {
             let entries = entries?;
-            Ok(Delta::new(codec.decode_batch(entries.rows.iter()), entries.weights.into()))
+            let rows = stored(alone, &entries);
+            Ok(Delta::new(codec.decode_batch(rows.iter()), entries.weights.into()))
         })
     }
+}
+
+/// The rows of entries, of a table whose rows may be their own keys.
+pub(super) fn stored(alone: bool, entries: &Entries) -> &RowBytes {
+    if alone { &entries.keys } else { &entries.rows }
 }

@@ -57,11 +57,12 @@ impl Slots<'_> {
     }
 }
 
-/// The operator of a node; `None` for an input. `schemas` are those of the graph's nodes so far.
+/// The operator of a node; `None` for an input. `schemas` are those of the graph's nodes so far; `only_come`: no row of its inputs
+/// ever goes.
 pub(crate) fn operator(
     kind: &NodeKind<Arc<dyn Eval>>,
     output: &RowType,
-    schemas: &[SchemaRef],
+    (schemas, only_come): (&[SchemaRef], bool),
     slots: &mut Slots<'_>,
 ) -> Option<Box<dyn Operator>> {
     let schema = output.schema();
@@ -75,7 +76,9 @@ pub(crate) fn operator(
             let right = join::Side::new(right_keys, of(right), slots.arrangement(1, Law::Add));
             Box::new(join::Join::new(left, right, residual.clone(), schema))
         }
-        NodeKind::Aggregate { group, calls, .. } => Box::new(aggregate::Aggregate::new(group, calls, schema, slots)),
+        NodeKind::Aggregate { group, calls, .. } => {
+            Box::new(aggregate::Aggregate::new(group, calls, schema, only_come, slots))
+        }
         NodeKind::Distinct { .. } => Box::new(distinct::Distinct::new(schema, slots.arrangement(0, Law::Add))),
         NodeKind::Union { .. } => Box::new(union::Union::new(schema)),
         NodeKind::Values { rows } => Box::new(values::Values::new(rows, schema, slots.arrangement(0, Law::Replace))),

@@ -135,7 +135,12 @@ impl Build {
     }
 
     pub fn input(&mut self, table: u32, types: &[ColumnType]) -> NodeId {
-        self.add(NodeKind::Input { table: TableId(table) }, columns(types))
+        self.add(NodeKind::Input { table: TableId(table), only_comes: false }, columns(types))
+    }
+
+    /// A table whose rows only ever come.
+    pub fn source(&mut self, table: u32, types: &[ColumnType]) -> NodeId {
+        self.add(NodeKind::Input { table: TableId(table), only_comes: true }, columns(types))
     }
 
     pub fn filter(&mut self, input: NodeId, predicate: Expr) -> NodeId {
@@ -180,7 +185,7 @@ pub fn compiled(graph: &Graph<Expr>) -> Graph<Arc<dyn Eval>> {
     let one = |expr: &Expr| Arc::new(expr.clone()) as Arc<dyn Eval>;
     let all = |exprs: &[Expr]| exprs.iter().map(one).collect::<Vec<_>>();
     let kind = |kind: &NodeKind<Expr>| match kind {
-        NodeKind::Input { table } => NodeKind::Input { table: *table },
+        NodeKind::Input { table, only_comes } => NodeKind::Input { table: *table, only_comes: *only_comes },
         NodeKind::Filter { input, predicate } => NodeKind::Filter { input: *input, predicate: one(predicate) },
         NodeKind::Project { input, expressions } => NodeKind::Project { input: *input, expressions: all(expressions) },
         NodeKind::Join { left, right, left_keys, right_keys, residual } => NodeKind::Join {

@@ -2,41 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use plan::{Envelope, Options, SourceDef, StartAt, StreamDef, TableDef, TableId, TableKind};
+use plan::TableDef;
 use rand::RngExt;
-use state::Arrangement;
+use state::{Arrangement, StateError};
 use testkit::{Generator, Model, Row, Value};
 use zset::ColumnType::*;
-use zset::{Changes, Column, Epoch, Op, RowType};
+use zset::{Changes, Column, Op, RowType};
 
 use super::harness::copy;
+use super::tables;
 use crate::{Contents, FlowError, contents_id};
 
-pub fn source(key: &[usize]) -> TableDef {
+fn columns(key: &[usize]) -> RowType {
     let columns =
-        vec![Column::new("id", Int, key.is_empty()), Column::new("a", Text, true), Column::new("b", Double, true)];
-    let source = SourceDef {
-        connector: "log".into(),
-        topic: "t".into(),
-        more_topics: Vec::new(),
-        dlq_topic: "t.dlq".into(),
-        envelope: Envelope::Debezium,
-        start: StartAt::Earliest,
-        partitions: 1,
-        stored: true,
-        own: None,
-        include: Vec::new(),
-        options: Options::default(),
-    };
-    TableDef {
-        id: TableId(1),
-        name: "t".into(),
-        columns: RowType(columns),
-        key: key.to_vec(),
-        kind: TableKind::Source(source),
-        sql: String::new(),
-        created: Epoch(1),
-    }
+        [Column::new("id", Int, key.is_empty()), Column::new("a", Text, true), Column::new("b", Double, true)];
+    RowType(columns.to_vec())
+}
+
+pub fn source(key: &[usize]) -> TableDef {
+    tables::source(columns(key), key)
+}
+
+/// A stream table of the same columns.
+fn stream(key: &[usize]) -> TableDef {
+    tables::stream(columns(key), key)
 }
 
 pub fn contents(def: &TableDef) -> Contents {
@@ -158,16 +147,7 @@ fn contents_are_what_the_records_say_in_any_batches() {
 #[test]
 fn contents_of_a_stream_table_follow_its_deltas() {
     for key in [&[][..], &[0], &[0, 1]] {
-        let mut def = source(key);
-        def.kind = TableKind::Stream(StreamDef {
-            query: String::new(),
-            inputs: vec![],
-            input_columns: vec![],
-            input_positions: vec![],
-            fingerprint: 0,
-            append_only: false,
-            max_consecutive_errors: 0,
-        });
+        let def = stream(key);
         for seed in 0..40 {
             let rng = &mut testkit::rng(seed);
             let history = Generator::new(def.columns.clone()).history(rng, 50);
@@ -186,6 +166,57 @@ fn contents_of_a_stream_table_follow_its_deltas() {
             let error = contents.apply_delta(&testkit::delta(&def.columns, &[(absent, -1)])).unwrap_err();
             assert!(matches!(error, FlowError::Invariant(_)), "{error}");
             assert_eq!(stored(&contents), model);
+        }
+    }
+}
+
+/// A row of a stream table without a key is kept once; where a version before kept it beside its key, what is told of it later is told so.
+#[test]
+fn a_row_that_is_its_own_key_is_kept_once() {
+    let def = stream(&[]);
+    let all = |contents: &Contents| contents.snapshot().scan(100).map(Result::unwrap).collect::<Vec<_>>();
+    let beside = |contents: &Contents| all(contents).iter().map(|entries| entries.rows.data_len()).sum::<usize>();
+    for seed in 0..40 {
+        let rng = &mut testkit::rng(seed);
+        let history = Generator::new(def.columns.clone()).history(rng, 60);
+        let [first, second] = [0..30, 30..60].map(|range| testkit::delta(&def.columns, &history[range]));
+        let mut new = contents(&def);
+        new.apply_delta(&first).unwrap();
+        new.commit();
+        let (bytes, _) = new.bytes(first.batch());
+        let mut arrangement = Arrangement::new(contents_id(def.id), Contents::law(&def));
+        arrangement.stage(&bytes, &bytes, first.weights().values());
+        arrangement.commit();
+        let mut old = Contents::new(&def, arrangement).unwrap();
+        let had_rows = old.rows() > 0;
+        for (rows, more) in [(&first, Some(&second)), (&second, None)] {
+            assert_eq!(stored(&old), stored(&new), "seed {seed}");
+            let difference = |one: &Contents, other| one.difference::<StateError>(other, &mut || Ok(())).unwrap().len();
+            assert_eq!(difference(&old, &new) + difference(&new, &old), 0, "seed {seed}");
+            assert!(
+                old.rows() == 0 || old.difference(&new, &mut || Err(StateError::Closed)).is_err(),
+                "seed {seed}: it was asked to stop"
+            );
+            let (_, keys) = new.bytes(rows.batch());
+            let [of_old, of_new] = [&old, &new].map(|contents| {
+                let (mut found, reader) = (Model::new(), contents.reader());
+                found.add(&reader.find(&contents.snapshot(), &keys).unwrap());
+                (found, reader.look(&contents.snapshot(), rows.batch()).unwrap().copies)
+            });
+            assert_eq!(of_old, of_new, "seed {seed}");
+            assert_eq!((beside(&new), beside(&old) > 0), (0, had_rows && old.rows() > 0), "seed {seed}");
+            let Some(more) = more else { continue };
+            for contents in [&mut old, &mut new] {
+                contents.apply_delta(more).unwrap();
+                contents.commit();
+            }
+        }
+        // All that is there goes, told as it was.
+        let rest: Vec<_> = new.read(&new.snapshot()).map(Result::unwrap).collect();
+        for contents in [&mut old, &mut new] {
+            rest.iter().for_each(|rows| contents.apply_delta(&rows.negated()).unwrap());
+            contents.commit();
+            assert!(all(contents).is_empty(), "seed {seed}");
         }
     }
 }

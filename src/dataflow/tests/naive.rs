@@ -20,7 +20,7 @@ pub fn run(graph: &Graph<Expr>, tables: &Tables) -> Result<Model, RowError> {
         let input = |id: &plan::NodeId| &results[id.0 as usize];
         let mut out = Model::new();
         match &node.kind {
-            NodeKind::Input { table } => {
+            NodeKind::Input { table, .. } => {
                 let rows = tables.get(table).cloned().unwrap_or_default();
                 rows.rows().for_each(|(row, weight)| out.add_row(row.iter().map(canonical).collect(), weight));
             }

@@ -61,17 +61,12 @@ mod tests {
 
     #[test]
     fn a_record_comes_back_as_it_was() {
-        let some = |text: &str| Some(text.as_bytes().to_vec());
+        let some = |text: &str| Some(Bytes::copy_from_slice(text.as_bytes()));
         for (key, value) in [(some("k"), some("v")), (None, some("v")), (some("k"), None), (some(""), some(""))] {
             let record = SinkRecord { key: key.clone(), value: value.clone(), partition_hash: 7 };
             let bytes = encode(&record, TimestampMs(-5));
             let back = decode(&bytes).unwrap();
-            let expected = Entry {
-                timestamp: TimestampMs(-5),
-                partition_hash: 7,
-                key: key.map(Bytes::from),
-                value: value.map(Bytes::from),
-            };
+            let expected = Entry { timestamp: TimestampMs(-5), partition_hash: 7, key, value };
             assert_eq!(back, expected);
             assert_eq!(decode(&bytes[..HEAD - 1]), None);
         }
@@ -80,7 +75,7 @@ mod tests {
     #[test]
     fn a_hash_is_of_keys_and_not_of_values() {
         let entry = |key: &str, value: &str| {
-            let (key, value) = (Some(key.as_bytes().to_vec()), Some(value.as_bytes().to_vec()));
+            let [key, value] = [key, value].map(|part| Some(Bytes::copy_from_slice(part.as_bytes())));
             encode(&SinkRecord { key, value, partition_hash: 7 }, TimestampMs(5))
         };
         let of = |entries: [Vec<u8>; 2]| hash(entries.iter().map(Vec::as_slice));

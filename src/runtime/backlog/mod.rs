@@ -57,6 +57,8 @@ pub(crate) struct Backlog {
     closed: bool,
     /// How many records all partitions of the topic ever had when it refused one: it never has fewer, unless it is another.
     written: i64,
+    /// What was found in it is no record: nothing more is written of it.
+    damaged: bool,
     /// How often the topic was not there when it was to be tried again.
     missed: u32,
     retry: Option<Retry>,
@@ -99,16 +101,17 @@ fn keys(numbers: std::ops::Range<u64>) -> RowBytes {
 
 impl Backlog {
     /// An empty one.
-    pub fn new(def: &SinkDef) -> Self {
+    pub fn new(def: &SinkDef, make: &mut dyn FnMut(ArrangementId, Law) -> Arrangement) -> Self {
         Self {
             sink: def.id,
-            arrangement: Arrangement::new(id(def.id), Law::Replace),
+            arrangement: make(id(def.id), Law::Replace),
             head: 0,
             tail: 0,
             even: None,
             records_max: records_max(&def.options),
             closed: false,
             written: 0,
+            damaged: false,
             missed: 0,
             retry: None,
             width: u64::MAX,
@@ -117,8 +120,8 @@ impl Backlog {
     }
 
     /// One that gets nothing more.
-    pub fn closed(def: &SinkDef) -> Self {
-        Self { closed: true, ..Self::new(def) }
+    pub fn closed(def: &SinkDef, make: &mut dyn FnMut(ArrangementId, Law) -> Arrangement) -> Self {
+        Self { closed: true, ..Self::new(def, make) }
     }
 
     /// That of a checkpoint.
@@ -128,7 +131,7 @@ impl Backlog {
         take: &mut dyn FnMut(ArrangementId, Law) -> Arrangement,
     ) -> Self {
         let BacklogState { head, tail, even, written } = *state;
-        Self { arrangement: take(id(def.id), Law::Replace), head, tail, even, written, ..Self::new(def) }
+        Self { head, tail, even, written, ..Self::new(def, take) }
     }
 
     /// What a checkpoint keeps beside the arrangement, if something waits.
@@ -138,8 +141,8 @@ impl Backlog {
     }
 
     /// The arrangement, as a checkpoint keeps it, if something waits.
-    pub fn snapshot(&self) -> Option<(ArrangementId, Snapshot)> {
-        self.waits().then(|| (self.arrangement.id(), self.arrangement.committed()))
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        self.waits().then(|| self.arrangement.committed())
     }
 
     /// Whether records wait in it.
@@ -227,7 +230,7 @@ impl Backlog {
     }
 
     fn empty(&mut self) {
-        self.arrangement = Arrangement::new(id(self.sink), Law::Replace);
+        self.arrangement = self.arrangement.emptied();
         (self.head, self.tail, self.written) = (0, 0, 0);
         self.taken();
         self.width = u64::MAX;
@@ -253,7 +256,7 @@ impl Backlog {
     }
 
     fn is_due(&self, now: Instant) -> bool {
-        self.waits() && self.retry.as_ref().is_none_or(|retry| retry.at <= now)
+        self.waits() && !self.damaged && self.retry.as_ref().is_none_or(|retry| retry.at <= now)
     }
 }
 
@@ -292,7 +295,7 @@ mod tests {
             sql: String::new(),
             created: Epoch(1),
         };
-        let mut backlog = Backlog::new(&def);
+        let mut backlog = Backlog::new(&def, &mut Arrangement::new);
         backlog.gather(&entries(0..5), Some(Epoch(7)));
         backlog
     }

@@ -43,27 +43,41 @@ impl Engine {
     }
 
     /// Stages the first records of the backlogs: of one sink, or of all whose topics take them.
-    pub(crate) fn stage_releases(&self, staged: &mut Staged, only: Option<SinkId>) -> Result<(), EngineError> {
+    pub(crate) fn stage_releases(&mut self, staged: &mut Staged, only: Option<SinkId>) {
         let chosen = |id: &SinkId, sink: &Sink| only.map_or_else(|| sink.releases(), |only| *id == only);
-        let sinks: Vec<(&SinkId, &Sink)> = self.sinks.iter().filter(|(id, sink)| chosen(id, sink)).collect();
+        let sinks: Vec<SinkId> = self.sinks.iter().filter(|(id, sink)| chosen(id, sink)).map(|(id, _)| *id).collect();
         let share = sinks.len().max(1);
-        for (id, sink) in sinks {
-            let Some(backlog) = sink.backlog() else { continue };
-            let records_max = (self.config.epoch_rows_max / share).max(1) as u64;
-            let front = backlog.front(records_max.min(backlog.width), EPOCH_BYTES_MAX / share)?;
-            staged.released.push(Release { sink: *id, records: front.len() as u64, hash: entry::hash(front.iter()) });
-            let records: Option<Vec<OutRecord>> = front.iter().map(|bytes| sink.kept_record(bytes)).collect();
-            let records = records.ok_or_else(|| damaged(sink))?;
-            staged.outputs.push((*id, Output::Released(records)));
+        let (records_max, bytes_max) = ((self.config.epoch_rows_max / share).max(1) as u64, EPOCH_BYTES_MAX / share);
+        for id in sinks {
+            match self.sinks.get(&id).and_then(|sink| first_records(sink, records_max, bytes_max)) {
+                Some(Ok((release, records))) => {
+                    staged.released.push(release);
+                    staged.outputs.push((id, Output::Released(records)));
+                }
+                Some(Err(why)) => self.leave_damaged(id, &why),
+                None => {}
+            }
         }
-        Ok(())
+    }
+
+    /// Nothing more is written of a backlog that is damaged; the others go on, and its sink can be dropped.
+    fn leave_damaged(&mut self, id: SinkId, why: &str) {
+        let Some(Sink { def, error, way: Way::Topic(backlog), .. }) = self.sinks.get_mut(&id) else { return };
+        backlog.damaged = true;
+        let name = &def.name;
+        let why = format!(
+            "the backlog of sink {name} is damaged: {why}; what waits in it is not written; start an older checkpoint, or DROP SINK {name} \
+             and CREATE it again with another topic"
+        );
+        tracing::error!(sink = %name, "{why}");
+        *error = Some(why);
     }
 
     /// Commits an epoch that does nothing but write the first records of backlogs. What is refused waits on.
     fn release(&mut self, only: Option<SinkId>) -> Result<(), EngineError> {
         let mut staged = Staged::at(self.now());
         staged.releases_only = true;
-        self.stage_releases(&mut staged, only)?;
+        self.stage_releases(&mut staged, only);
         if staged.released.is_empty() {
             return Ok(());
         }
@@ -199,7 +213,7 @@ impl Engine {
                     waits = true;
                     break 'contents;
                 }
-                bytes += [&record.key, &record.value].into_iter().flatten().map(Vec::len).sum::<usize>();
+                bytes += [&record.key, &record.value].into_iter().flatten().map(|part| part.len()).sum::<usize>();
                 first.push(record);
             }
         }
@@ -221,6 +235,7 @@ impl Engine {
         let contents = &self.tables[&sink.def.input].contents;
         let mut written = RowBytes::default();
         for part in contents.read(&contents.snapshot()) {
+            self.shared.turn();
             let entries = sink.entries(&part?, &at);
             let mut waits = RowBytes::with_capacity(entries.len(), entries.data_len());
             for bytes in entries.iter() {
@@ -248,10 +263,14 @@ fn same(release: &Release, records: u64, hash: &str, sink: &str) -> Result<(), E
     )))
 }
 
-fn damaged(sink: &Sink) -> EngineError {
-    let name = &sink.def.name;
-    EngineError::Recovery(format!(
-        "the backlog of sink {name} is damaged: what it has is no record; start an older checkpoint, or DROP SINK {name} and \
-         CREATE it again with another topic"
-    ))
+/// The first records of a sink's backlog, or what is wrong with them.
+fn first_records(sink: &Sink, records_max: u64, bytes_max: usize) -> Option<Result<(Release, Vec<OutRecord>), String>> {
+    let backlog = sink.backlog()?;
+    let front = match backlog.front(records_max.min(backlog.width), bytes_max) {
+        Ok(front) => front,
+        Err(error) => return Some(Err(error.to_string())),
+    };
+    let records: Option<Vec<OutRecord>> = front.iter().map(|bytes| sink.kept_record(bytes)).collect();
+    let release = Release { sink: sink.def.id, records: front.len() as u64, hash: entry::hash(front.iter()) };
+    Some(records.map(|records| (release, records)).ok_or_else(|| "what it has is no record".to_string()))
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use api::Record;
 use dataflow::StatementError;
 use plan::{CatalogChange, EpochRecord, InputRange, Mending, Outcome, TableId};
-use zset::{RowCodec, TimestampMs};
+use zset::TimestampMs;
 
 use super::read::{Letter, Of, POLL_WAIT, polled};
 use super::stage::matters;
@@ -18,7 +18,7 @@ use super::{Letters, Since};
 use crate::dead_letter::{Cause, dead_letter};
 use crate::feed::Feed;
 use crate::inputs::Inputs;
-use crate::stage::Staged;
+use crate::stage::{Staged, told};
 use crate::table::Table;
 use crate::{Engine, EngineError, Reply, range};
 
@@ -159,6 +159,7 @@ impl Engine {
     ) -> Result<(Staged, Counts), EngineError> {
         let mut staged = Staged::at(timestamp);
         staged.replays = obeyed.is_some();
+        staged.told = told(obeyed);
         let mut ranges = range::ranges(id, &read, &BTreeMap::new());
         let letters: Vec<Letter> =
             read.into_iter().filter_map(|record| Letter::of(record, self.letters_of(&self.tables[&id]))).collect();
@@ -166,7 +167,7 @@ impl Engine {
         let table = self.tables.get_mut(&id).expect("the table is there");
         let Sorted { records, unknown, mut counts } = sorted(letters, &table.letters, matters(table) && !force);
         staged.touched.insert(id);
-        let decoded = table.stage_records(&records)?;
+        let decoded = table.stage_records(&records, None)?;
         let dead: BTreeSet<usize> = decoded.dead.iter().map(|(place, _)| *place).collect();
         counts.replayed = (records.len() - dead.len()) as u64;
         counts.failed = (dead.len() + unknown.len()) as u64;
@@ -192,9 +193,8 @@ impl Engine {
         }
         staged.replayed = Some(replayed);
         staged.missing_retractions += decoded.missing_retractions;
-        let codec = RowCodec::new(table.def.columns.schema());
-        staged.keep(id, decoded.delta, &codec, false);
-        self.stage_refreshes(&mut staged, obeyed)?;
+        staged.keep_source(&table.def, decoded.delta);
+        self.stage_refreshes(&mut staged, obeyed, None)?;
         Ok((staged, counts))
     }
 

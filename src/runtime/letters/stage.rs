@@ -16,12 +16,13 @@ use crate::table::{Decoded, Table};
 const REASON_CHARS_MAX: usize = 500;
 
 /// Decodes and stages records that are in order. Where the source must stop at a bad one, what is before is staged, and the
-/// halt is in `staged`. Answers what was decoded of which records.
+/// halt is in `staged`. Answers what was decoded of which records: of all of them the columns that are `read`, of fewer all columns.
 pub(crate) fn stage<'a>(
     staged: &mut Staged,
     id: TableId,
     table: &mut Table,
     records: &'a [Record],
+    mut read: Option<&[bool]>,
 ) -> Result<(Decoded, Cow<'a, [Record]>), EngineError> {
     let source = table.source_def().expect("records are for source tables");
     let policy = Policy::of(source);
@@ -29,13 +30,14 @@ pub(crate) fn stage<'a>(
     let mut taken = Cow::Borrowed(records);
     let mut halt = None;
     let decoded = loop {
-        let decoded = table.stage_records(&taken)?;
+        let decoded = table.stage_records(&taken, read)?;
         let bad: Vec<usize> = decoded.dead.iter().map(|(place, _)| *place).collect();
         // A record that is not taken may have been what another one needed: it is looked at again.
         let Some(cut) = cut(&taken, &bad, room) else { break decoded };
         halt = Some(SourceHalt { table: id, reason: reason(table, policy, &taken, &cut, &decoded) });
         table.discard();
         taken = Cow::Owned(cut.taken(&taken));
+        read = None;
     };
     staged.halts.extend(halt);
     let dead: BTreeSet<usize> = decoded.dead.iter().map(|(place, _)| *place).collect();

@@ -48,12 +48,12 @@ impl Engine {
         let absent: Vec<(Partition, TimestampMs)> = absent.collect();
         let mut staged = Staged::at(self.now());
         let delta = match &change.contents {
-            Some(contents) => self.tables[&id].contents.difference(contents)?,
+            Some(contents) => self.tables[&id].contents.difference(contents, &mut || self.shared.go_on())?,
             None => Delta::empty(self.tables[&id].def.columns.schema()),
         };
         self.stage_mended(&mut staged, mended, delta)?;
         self.stage_dead(&mut staged, id, change.dead);
-        self.stage_refreshes(&mut staged, None)?;
+        self.stage_refreshes(&mut staged, None, None)?;
         self.stage_sinks(&mut staged);
         if let Some(delta) = staged.deltas.get(&id) {
             let codec = RowCodec::new(delta.schema());
@@ -80,7 +80,9 @@ impl Engine {
         }
         self.doubts.remove(&id);
         self.end_halt(id);
-        self.start_source(id)?;
+        // The topic may be another one, which keeps other things.
+        self.keepings.remove(&id);
+        self.start_or_doubt(id)?;
         self.publish_status();
         Ok(())
     }
@@ -135,7 +137,7 @@ impl Engine {
             _ => Delta::empty(self.tables[&mended.table].def.columns.schema()),
         };
         self.stage_mended(&mut staged, mended.clone(), delta)?;
-        self.stage_refreshes(&mut staged, Some(&outcomes))?;
+        self.stage_refreshes(&mut staged, Some(&outcomes), None)?;
         self.compare(record, &staged, &outcomes)?;
         self.stage_detached(&mut staged, record);
         Ok(staged)
@@ -151,7 +153,7 @@ impl Engine {
         }
         let empty =
             Contents::with_rows(&table.def, Arrangement::new(dataflow::contents_id(id), Contents::law(&table.def)), 0);
-        let emptied = table.contents.difference(&empty)?;
+        let emptied = table.contents.difference(&empty, &mut || self.shared.go_on())?;
         if is_it(&emptied) {
             return Ok(emptied);
         }
@@ -161,7 +163,8 @@ impl Engine {
             Err(Failed::Topic(why)) => return Err(cannot(record, mended, &why)),
             Err(Failed::Engine(error)) => return Err(error),
         };
-        let again = consolidate(&self.tables[&id].contents.difference(&whole.table.contents)?, &codec);
+        let contents = &self.tables[&id].contents;
+        let again = consolidate(&contents.difference(&whole.table.contents, &mut || self.shared.go_on())?, &codec);
         match is_it(&again) {
             true => Ok(again),
             false => Err(cannot(record, mended, "its topic has changed since")),

@@ -151,11 +151,7 @@ impl Engine {
                 {
                     self.shared.metrics.halted(&table.def.name, false);
                 }
-                // Brokers that are not all back yet are no end of the process.
-                match self.start_source(id) {
-                    Err(EngineError::Log(why)) => self.trouble(id, Trouble::Log(LogError::Retriable(why))),
-                    started => started,
-                }
+                self.start_or_doubt(id)
             }
             Err(EngineError::Log(reason)) => {
                 tracing::warn!("a source that is to be read again waits to be looked at: {reason}");
@@ -164,6 +160,15 @@ impl Engine {
                 Ok(())
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Starts to read a source, now or when the log answers: brokers that are not all back yet are no end of the process, and no failure
+    /// of a statement that is committed.
+    pub(crate) fn start_or_doubt(&mut self, id: TableId) -> Result<(), EngineError> {
+        match self.start_source(id) {
+            Err(EngineError::Log(why)) => self.trouble(id, Trouble::Log(LogError::Retriable(why))),
+            started => started,
         }
     }
 

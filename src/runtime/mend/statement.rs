@@ -3,7 +3,6 @@
 use api::LogError;
 use dataflow::{Contents, Mend, ReadFrom, StatementError, contents_id};
 use plan::{Mended, MendedPosition, Mending, StartAt, TableId};
-use state::Arrangement;
 use zset::{Offset, Partition, TimestampMs};
 
 use super::apply::Change;
@@ -54,7 +53,7 @@ impl Engine {
         self.sources.remove(&id);
         let mut change = Change::default();
         if mend.way == Mending::Restarted {
-            let nothing = Arrangement::new(contents_id(id), Contents::law(&def));
+            let nothing = self.store.arrangement(contents_id(id), Contents::law(&def));
             change.contents = Some(Contents::with_rows(&def, nothing, 0));
         }
         let mended = Mended { table: id, way: mend.way, reason: mend.sql.clone(), positions };

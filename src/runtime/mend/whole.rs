@@ -136,7 +136,6 @@ impl Engine {
             }
             while !done {
                 self.shared.go_on()?;
-                self.shared.publish(|published| published.turned = std::time::Instant::now());
                 self.parts.faults.reach("reconcile-read").map_err(EngineError::from)?;
                 let mut records = match reader.poll(POLL_RECORDS_MAX, POLL_WAIT) {
                     Err(LogError::Retriable(reason)) => {
@@ -150,7 +149,7 @@ impl Engine {
                     None => reader.at_end(&at)?,
                 };
                 records.retain(|record| record.offset < end);
-                let decoded = table.stage_records(&records)?;
+                let decoded = table.stage_records(&records, None)?;
                 table.commit();
                 running.push(&records, decoded.dead.len() as u64);
                 progress(records.len() as u64);

@@ -87,9 +87,13 @@ mod tests {
         bytes
     }
 
+    fn empty(slot: u32) -> Generation {
+        Generation::new(state::Arrangement::new(super::super::id(SinkId(1), slot), state::Law::Replace))
+    }
+
     /// A generation of keys and rows; no row: it is gone.
     fn generation(slot: u32, entries: &[(&str, &str)]) -> Generation {
-        let mut generation = Generation::new(SinkId(1), slot);
+        let mut generation = empty(slot);
         let (keys, rows): (Vec<_>, Vec<_>) = entries.iter().copied().unzip();
         generation.arrangement.stage_replace(&bytes(&keys), &bytes(&rows), &vec![true; keys.len()]);
         generation.arrangement.commit();
@@ -115,7 +119,7 @@ mod tests {
         for rows_max in [1, 2, 100] {
             let older = generation(0, &[("a", ""), ("b", ""), ("c", ""), ("d", "row"), ("e", "row")]);
             let newer = generation(1, &[("b", "row"), ("d", ""), ("f", "")]);
-            let mut gone = Generation::new(SinkId(1), 2);
+            let mut gone = empty(2);
             let mut drain = Drain::of([older, newer]);
             let mut steps = 0;
             loop {
@@ -137,7 +141,7 @@ mod tests {
 
     #[test]
     fn after_a_start_what_has_gone_meanwhile_is_not_forgotten() {
-        let mut gone = Generation::new(SinkId(1), 2);
+        let mut gone = empty(2);
         gone.gather_gone(&bytes(&["b", "x"]), &bytes(&["", ""]));
         let mut drain =
             Drain::restored([generation(0, &[("a", ""), ("b", "row"), ("c", "")]), generation(1, &[("c", "row")])]);

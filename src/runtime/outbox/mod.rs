@@ -54,7 +54,6 @@ fn rows_max(options: &Options) -> u64 {
 
 /// See the module.
 pub(crate) struct Outbox {
-    sink: SinkId,
     rows: Arc<KeyedRows>,
     gathering: Generation,
     in_flight: Option<InFlight>,
@@ -122,8 +121,13 @@ struct GenerationState {
 }
 
 impl Generation {
-    fn new(sink: SinkId, slot: u32) -> Self {
-        Self { arrangement: Arrangement::new(id(sink, slot), Law::Replace), keys: 0 }
+    fn new(arrangement: Arrangement) -> Self {
+        Self { arrangement, keys: 0 }
+    }
+
+    /// Another one of the same sink, stored where this one is.
+    fn beside(&self, slot: u32) -> Self {
+        Self::new(self.arrangement.beside(ArrangementId { slot, ..self.arrangement.id() }, Law::Replace))
     }
 
     fn state(&self) -> GenerationState {
@@ -137,11 +141,10 @@ fn id(sink: SinkId, slot: u32) -> ArrangementId {
 
 impl Outbox {
     /// An empty outbox of a sink, whose table has these columns.
-    pub fn new(def: &SinkDef, columns: &RowType) -> Self {
+    pub fn new(def: &SinkDef, columns: &RowType, make: &mut dyn FnMut(ArrangementId, Law) -> Arrangement) -> Self {
         Self {
-            sink: def.id,
             rows: Arc::new(KeyedRows::new(columns, &def.key)),
-            gathering: Generation::new(def.id, 0),
+            gathering: Generation::new(make(id(def.id, 0), Law::Replace)),
             in_flight: None,
             confirmed: None,
             rows_max: rows_max(&def.options),
@@ -181,7 +184,8 @@ impl Outbox {
         let dropped: Vec<Generation> = state.dropped.iter().map(generation).collect();
         let drain = (!dropped.is_empty()).then(|| Drain::restored(dropped));
         let (confirmed, catches_up) = (state.confirmed, state.catches_up);
-        Self { gathering, in_flight, resync, drain, confirmed, catches_up, ..Self::new(def, columns) }
+        let empty = Self::new(def, columns, &mut |id, law| gathering.arrangement.beside(id, law));
+        Self { gathering, in_flight, resync, drain, confirmed, catches_up, ..empty }
     }
 
     /// What a consolidated delta does to the keys. Nothing is gathered yet.
@@ -227,7 +231,8 @@ impl Outbox {
         let slot = self.free_slot();
         let Some(worker) = &self.worker else { return Ok(()) };
         if self.in_flight.is_none() && self.gathering.keys > 0 {
-            let generation = std::mem::replace(&mut self.gathering, Generation::new(self.sink, slot));
+            let next = self.gathering.beside(slot);
+            let generation = std::mem::replace(&mut self.gathering, next);
             self.in_flight = Some(InFlight { generation, mark: committed, sent: false });
         }
         if let Some(in_flight) = self.in_flight.as_mut().filter(|in_flight| !in_flight.sent) {
@@ -298,7 +303,7 @@ impl Outbox {
 
     /// Drops all that waits, and ends the thread.
     pub fn close(&mut self) {
-        self.gathering = Generation::new(self.sink, self.free_slot());
+        self.gathering = self.gathering.beside(self.free_slot());
         self.in_flight = None;
         self.resync = None;
         self.drain = None;
@@ -320,10 +325,10 @@ impl Outbox {
     }
 
     /// The arrangements, as a checkpoint keeps them.
-    pub fn snapshots(&self) -> impl Iterator<Item = (ArrangementId, Snapshot)> {
+    pub fn snapshots(&self) -> impl Iterator<Item = Snapshot> {
         let in_flight = self.in_flight.as_ref().map(|in_flight| &in_flight.generation);
         let all = std::iter::once(&self.gathering).chain(in_flight).chain(self.dropped());
-        all.map(|generation| (generation.arrangement.id(), generation.arrangement.committed()))
+        all.map(|generation| generation.arrangement.committed())
     }
 
     fn dropped(&self) -> impl Iterator<Item = &Generation> {

@@ -49,7 +49,7 @@ impl Outbox {
 
     /// Drops the rows that wait, in the turns that follow: the target is to be compared with the table when it can be reached.
     pub fn mark(&mut self) {
-        let gone = Generation::new(self.sink, self.free_slot());
+        let gone = self.gathering.beside(self.free_slot());
         let newer = std::mem::replace(&mut self.gathering, gone);
         let older = self.in_flight.take().map(|in_flight| in_flight.generation);
         self.drain = Some(Drain::of(older.into_iter().chain([newer])));
@@ -82,7 +82,7 @@ impl Outbox {
         let (Some(Resync::Marked { .. }), None, Some(worker)) = (self.resync, &self.drain, &self.worker) else {
             return;
         };
-        let gathering = Generation::new(self.sink, self.free_slot());
+        let gathering = self.gathering.beside(self.free_slot());
         let generation = std::mem::replace(&mut self.gathering, gathering);
         let gone = generation.arrangement.committed();
         worker.send(Job::Whole { gone, whole, mark: committed, confirmed: self.confirmed });

@@ -14,7 +14,6 @@ mod topic;
 use std::sync::Arc;
 
 use api::{OutRecord, TopicPartition};
-use bytes::Bytes;
 use dataflow::{Contents, LastChange, RowChanges, StatementError};
 use plan::{Envelope, Options, SinkEnvelope, SourceDef, TableDef};
 use schemas::{Decoder, RawRecord, SinkEncoder, SinkEpoch, SinkNames};
@@ -120,8 +119,7 @@ impl Own {
             Err(error) => return Ok(Err(error)),
         };
         let records = self.records(&net.delta, at);
-        let changed = !records.is_empty() || !changes.sequences.is_empty();
-        let last = if changed { self.staged.with(changes, at.epoch) } else { self.staged };
+        let last = self.staged.with(changes, !records.is_empty(), at.epoch);
         Ok(match read_back(def, contents, decoder, &records, &net) {
             Ok(changes) => Ok(Checked { records, changes, last }),
             Err(error) => Err(EngineError::Statement(error).into()),
@@ -134,8 +132,8 @@ impl Own {
             OutRecord {
                 to: TopicPartition { topic: Arc::clone(&self.topic), partition },
                 timestamp: at.timestamp,
-                key: record.key.map(Bytes::from),
-                value: record.value.map(Bytes::from),
+                key: record.key,
+                value: record.value,
                 headers: Vec::new(),
             }
         };

@@ -36,7 +36,7 @@ impl Table {
             envelope,
             options: &options,
         };
-        schemas::include(&spec, &source.include).map_err(|error| {
+        schemas::sliced(&spec, &source.include).map_err(|error| {
             EngineError::Statement(dataflow::StatementError {
                 sqlstate: "22023",
                 message: format!("cannot decode table {}: {error}", def.name),
@@ -48,14 +48,14 @@ impl Table {
         })
     }
 
-    /// Decodes records, in order, and stages what they say.
-    pub fn stage_records(&mut self, records: &[Record]) -> Result<Decoded, EngineError> {
+    /// Decodes records, in order, and stages what they say. Of a source that is not stored only the columns that are `read` (`None`: all).
+    pub fn stage_records(&mut self, records: &[Record], read: Option<&[bool]>) -> Result<Decoded, EngineError> {
         if !self.def.is_stored() {
-            let decoded = self.decode(records)?;
+            let decoded = self.decode(records, read)?;
             self.warn();
             return Ok(decoded);
         }
-        let decoded = self.changes(records);
+        let decoded = self.changes(records, None);
         self.warn();
         let runs = if self.contents.watches_homes() { partition_runs(records) } else { Vec::new() };
         let applied = self.contents.apply_changes_of(&decoded.changes, &runs)?;
@@ -75,8 +75,8 @@ impl Table {
     }
 
     /// Decodes records, in order, of a source that is not stored: what it passes on. Nothing is staged.
-    pub fn decode(&mut self, records: &[Record]) -> Result<Decoded, EngineError> {
-        let decoded = self.changes(records);
+    pub fn decode(&mut self, records: &[Record], read: Option<&[bool]>) -> Result<Decoded, EngineError> {
+        let decoded = self.changes(records, read);
         let passed = dataflow::pass_on(&decoded.changes, &self.def.columns);
         let mut dead = causes(decoded.dead);
         dead.extend(passed.truncates.iter().map(|&record| {
@@ -88,7 +88,7 @@ impl Table {
         Ok(Decoded { delta: passed.delta, dead, missing_retractions: 0, moved: None })
     }
 
-    pub(crate) fn changes(&mut self, records: &[Record]) -> schemas::Decoded {
+    pub(crate) fn changes(&mut self, records: &[Record], read: Option<&[bool]>) -> schemas::Decoded {
         let Work::Source(decoder) = &mut self.work else { unreachable!("records are for source tables") };
         let includes = |what: Include| {
             self.def.source().is_some_and(|source| source.include.iter().any(|(_, included)| *included == what))
@@ -106,7 +106,7 @@ impl Table {
             timestamp: record.timestamp.0,
             headers: headers.get(at).map_or(&[], Vec::as_slice),
         });
-        decoder.decode(&raw.collect::<Vec<_>>())
+        decoder.decode_columns(&raw.collect::<Vec<_>>(), read)
     }
 
     /// Tells what the decoder wants a user to know.

@@ -2,13 +2,13 @@
 //! the one that is too many in a minute, says so, and goes on when it is told to. All else goes on meanwhile.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use api::Transport as _;
 use plan::TableId;
 use zset::{Offset, Partition};
 
-use super::world::{Between, DEADLINE, Running, T, World, append, at, gone, make_topic, put, read};
+use super::rows::once;
+use super::world::{Between, Running, T, World, append, at, gone, halted, make_topic, put, read};
 use crate::run::Event;
 
 /// Table `t` with further options.
@@ -23,15 +23,8 @@ pub fn bad(id: i64) -> (String, Option<String>) {
 
 /// Waits until a source is halted; answers why.
 fn why_halted(running: &Running, source: &str) -> String {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        let (epoch, _) = running.handle.shared().epoch();
-        let row = &running.show("SOURCES")[source];
-        if row[7] == "HALTED" {
-            return row[8].clone();
-        }
-        assert!(running.handle.shared().wait_epoch_after(epoch, deadline), "{source} is halted: {row:?}");
-    }
+    running.until(&format!("{source} is halted"), || halted(running, source).is_some());
+    halted(running, source).unwrap()
 }
 
 fn position(running: &Running, table: &str, partition: i32) -> Offset {
@@ -147,8 +140,7 @@ fn a_mended_option_lets_a_halted_source_go_on() {
     running.settle("t");
     running = world.again(running, Between::Crash);
     running.feed("t", &[event(3)]);
-    let rows: Vec<String> = running.rows("t").into_keys().collect();
-    assert_eq!(rows, [1, 2, 3].map(|id| format!(r#"{{"id":{id},"n":"12.50"}}"#)));
+    assert_eq!(running.rows("t"), once([1, 2, 3].map(|id| format!(r#"{{"id":{id},"n":"12.50"}}"#))));
 }
 
 #[test]
@@ -167,8 +159,7 @@ fn a_source_stops_past_its_ceiling_of_dead_letters() {
         running = world.again(running, between);
         why_halted(&running, "t");
         running.sql("ALTER TABLE t RESUME");
-        let deadline = Instant::now() + DEADLINE;
-        assert!(running.handle.shared().wait_position("t", Partition(0), Offset(count), deadline));
+        running.read_to("t", Partition(0), Offset(count));
         why_halted(&running, "t");
         assert_eq!(letters(&world, "t.dlq"), count as usize, "{between:?}");
     }
@@ -264,7 +255,8 @@ fn records_of_a_reader_that_was_ended_are_nobodys() {
     let mut record = read(&world.log, "t", 0).remove(0);
     (record.offset, record.key) = (Offset(7), Some("{\"id\":7}".into()));
     let ended = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
-    running.handle.events.send(Event::Records { table: TableId(1), records: vec![record], ended }).unwrap();
+    let held = world.memory.count(state::Part::Input, 7);
+    running.handle.events.send(Event::Records { table: TableId(1), records: vec![record], held, ended }).unwrap();
     running.feed("t", &[put(2, 2, 2)]);
     assert_eq!((running.rows("t").len(), position(&running, "t", 0)), (2, Offset(2)));
 }

@@ -2,9 +2,13 @@
 
 use api::{Log as _, OutRecord, Transport as _};
 use bytes::Bytes;
-use zset::{Offset, TimestampMs};
+use plan::{EpochRecord, Outcome, TableId, TableOutcome};
+use testkit::Value;
+use zset::{Column, ColumnType, Offset, RowCodec, RowType, TimestampMs};
 
-use super::world::{Between, Running, World, append, at, make_topic, read, record};
+use super::rows::once;
+use super::world::{Between, Running, T, World, append, at, make_topic, put, read, record};
+use crate::stage;
 
 const SRC: &str = "CREATE SOURCE src (id INT, v INT) WITH (connector = 'log', topic = 'src');";
 
@@ -135,8 +139,7 @@ fn records_that_are_gone_are_missed_loudly() {
     assert!(why.contains("offsets 0 to 3 cannot be read again") && why.contains("it holds offsets 1 to 3"), "{why}");
     running.feed("src", &[row(3, 30)]);
     running.sql(&format!("{}{}", SRC.replace("src (", "other ("), sum("a").replace("FROM src", "FROM other")));
-    let deadline = std::time::Instant::now() + super::world::DEADLINE;
-    assert!(running.handle.shared().wait_position("other", zset::Partition(0), Offset(4), deadline));
+    running.read_to("other", zset::Partition(0), Offset(4));
     assert_eq!(only(&running, "a"), r#"{"n":2,"v":50}"#, "the error's way out");
 }
 
@@ -233,7 +236,7 @@ fn included_columns_are_what_stands_beside_the_value() {
             r#"{"v":2,"k":null,"p":1,"o":0,"ts":"1970-01-01T00:00:00.001000Z","h":"[]"}"#,
         ];
         for table in ["a", "b"] {
-            assert_eq!(running.rows(table).into_keys().collect::<Vec<_>>(), expected);
+            assert_eq!(running.rows(table), once(expected));
         }
     }
 }
@@ -272,4 +275,50 @@ fn a_property_that_the_log_does_not_know_is_refused_before_there_is_a_table() {
     let why = running.refusal(statement).to_string();
     assert!(why.contains("fetch.max.bytes"), "{why}");
     assert!(running.show("TABLES").is_empty());
+}
+
+/// The statement is committed: it is no failure of its, and the table is read as soon as that can be done.
+#[test]
+fn a_source_whose_reading_cannot_begin_yet_is_made_and_read_later() {
+    let world = World::new();
+    let running = world.start();
+    make_topic(&world.log, "t", 1);
+    append(&world.log, "t", 0, &[put(1, 1, 10)]);
+    *world.log.faults.no_reader.lock().unwrap() = Some(2);
+    running.sql(T);
+    assert!(world.log.faults.no_reader.lock().unwrap().is_none(), "it could not begin");
+    running.settle("t");
+    assert_eq!(running.rows("t").len(), 1);
+}
+
+/// Its ranges have a hash, and what reads it has a digest. What a record of an older version says of it is held to all the same.
+#[test]
+fn a_source_has_no_digest_and_one_that_is_recorded_is_compared() {
+    let world = World::new();
+    let running = filled(&world);
+    running.sql(&sum("a"));
+    running.feed("src", &[row(3, 30)]);
+    running.crash();
+    let last = read(&world.log, "p.epochs", 0).pop().unwrap();
+    let record = EpochRecord::decode(&last.value.unwrap()).unwrap();
+    assert_eq!(record.tables.iter().map(|outcome| outcome.table).collect::<Vec<_>>(), [TableId(2)]);
+
+    let columns = RowType(["id", "v"].map(|name| Column::new(name, ColumnType::Int, true)).to_vec());
+    let row = |v| testkit::delta(&columns, &[(vec![Value::Int(3), Value::Int(v)], 1)]);
+    let told = |v| {
+        let outcome = Outcome::Digest(stage::digest(&row(v), &RowCodec::new(columns.schema())));
+        let mut told = record.clone();
+        told.tables.insert(0, TableOutcome { table: TableId(1), outcome });
+        let bytes = Bytes::from(told.encode());
+        *world.log.faults.forge.lock().unwrap() = Some(Box::new(move |record| {
+            if &*record.at.topic == "p.epochs" && record.offset == last.offset {
+                record.value = Some(bytes.clone());
+            }
+        }));
+    };
+    told(31);
+    let why = world.refusal();
+    assert!(why.contains("came to something else") && why.contains("src: was Some(Digest"), "{why}");
+    told(30);
+    assert_eq!(only(&world.start(), "a"), r#"{"n":3,"v":60}"#);
 }

@@ -12,7 +12,7 @@ use plan::{Options, SinkDef, SourceDef};
 use schemas::RowWriter;
 use zset::RowType;
 
-use super::world::DEADLINE;
+use super::wait;
 
 /// What an apply does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Database {
 
     /// Waits until something is so.
     pub fn wait(&self, what: &str, holds: impl Fn(&State) -> bool) {
-        let deadline = Instant::now() + DEADLINE;
+        let deadline = wait::deadline();
         let mut state = self.state();
         while !holds(&state) {
             let left = deadline.checked_duration_since(Instant::now());

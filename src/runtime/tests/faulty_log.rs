@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use api::{
@@ -11,6 +11,8 @@ use api::{
 };
 use local::LocalLog;
 use zset::{Offset, Partition, TimestampMs};
+
+use super::wait::DEADLINE;
 
 /// What a commit does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub enum Fault {
     DieAfter,
     /// It happens, completed by who has taken over.
     FencedAfter,
+    /// Its thread panics.
+    Panic,
     /// It happens when the next writer is opened, which completes it; nobody knows before.
     Later,
 }
@@ -50,6 +54,8 @@ pub struct Faults {
     pub shown: Mutex<BTreeMap<String, u32>>,
     /// What is read in the place of a topic: it was deleted, or deleted and made anew.
     pub instead: Mutex<BTreeMap<String, String>>,
+    /// What partitions held when that was first looked at is what is said of them ever after; and how often it was.
+    pub stale: Mutex<Option<(BTreeMap<TopicPartition, Bounds>, u32)>>,
     /// What topics lose by themselves.
     pub keeping: Mutex<BTreeMap<String, Keeping>>,
     /// The topics of which it was asked.
@@ -70,6 +76,42 @@ pub struct Faults {
     pub later: Mutex<Vec<OutRecord>>,
     /// The records of every commit that was tried.
     pub tried: Mutex<Vec<Vec<OutRecord>>>,
+    /// Commits wait, and so many do.
+    pub gate: Gate,
+}
+
+/// Where commits are held up.
+#[derive(Default)]
+pub struct Gate {
+    /// Whether it is shut, and how many wait before it.
+    state: Mutex<(bool, u32)>,
+    changed: Condvar,
+}
+
+impl Gate {
+    pub fn shut(&self) {
+        self.state.lock().unwrap().0 = true;
+    }
+
+    pub fn open(&self) {
+        self.state.lock().unwrap().0 = false;
+        self.changed.notify_all();
+    }
+
+    /// Waits until a commit waits here.
+    pub fn wait_held(&self) {
+        let state = self.state.lock().unwrap();
+        let waited = self.changed.wait_timeout_while(state, DEADLINE, |(_, held)| *held == 0).unwrap();
+        assert!(!waited.1.timed_out(), "a commit is begun");
+    }
+
+    fn pass(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.1 += 1;
+        self.changed.notify_all();
+        state = self.changed.wait_while(state, |(shut, _)| *shut).unwrap();
+        state.1 -= 1;
+    }
 }
 
 #[derive(Clone)]
@@ -120,6 +162,17 @@ impl Transport for FaultyLog {
             bounds.high.0 -= 1;
         }
         Ok(bounds)
+    }
+
+    fn bounds_seen(&self, at: &TopicPartition, _: Duration) -> Result<(Bounds, Duration), LogError> {
+        let bounds = self.bounds(at)?;
+        match self.faults.stale.lock().unwrap().as_mut() {
+            None => Ok((bounds, Duration::ZERO)),
+            Some((seen, times)) => {
+                *times += 1;
+                Ok((*seen.entry(at.clone()).or_insert(bounds), Duration::from_millis(1)))
+            }
+        }
     }
 
     fn keeping(&self, topic: &str) -> Result<Option<Keeping>, LogError> {
@@ -255,6 +308,7 @@ impl Writer for FaultyWriter {
         rest: &mut dyn FnMut(&[Offset]) -> Vec<OutRecord>,
     ) -> Result<Vec<Offset>, CommitError> {
         let faults = Arc::clone(&self.faults);
+        faults.gate.pass();
         let mut whole = |offsets: &[Offset]| {
             let follows = rest(offsets);
             faults.tried.lock().unwrap().push([first, &follows].concat());
@@ -273,7 +327,8 @@ impl Writer for FaultyWriter {
                 return Err(CommitError::Refused { index, topic, reason: "it is not wanted".into() });
             }
         }
-        match self.faults.commits.lock().unwrap().pop_front() {
+        let fault = self.faults.commits.lock().unwrap().pop_front();
+        match fault {
             None => self.inner.commit(first, &mut whole),
             Some(Fault::Abort) => {
                 whole(&never);
@@ -284,6 +339,7 @@ impl Writer for FaultyWriter {
                 *self.faults.later.lock().unwrap() = records;
                 Err(CommitError::InDoubt("it died in the middle".into()))
             }
+            Some(Fault::Panic) => panic!("as it was told"),
             Some(Fault::DieBefore) => Err(CommitError::InDoubt("it died before".into())),
             Some(Fault::DieAfter) => {
                 self.inner.commit(first, &mut whole)?;

@@ -3,9 +3,8 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::time::Instant;
 
-use super::world::{Between, DEADLINE, Running, World, halted, read, wait_until_halted};
+use super::world::{Between, Running, World, halted, read};
 
 struct Files {
     world: World,
@@ -42,17 +41,9 @@ fn line(id: i64, v: i64) -> String {
 }
 
 /// Waits until a table is one row.
+#[track_caller]
 fn until(running: &Running, table: &str, row: &str) {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        let epoch = running.handle.shared().epoch().0;
-        let rows: Vec<String> = running.rows(table).into_keys().collect();
-        if rows == [row] {
-            return;
-        }
-        let more = running.handle.shared().wait_epoch_after(epoch, deadline);
-        assert!(more, "{table} is {rows:?}, not {row}; {:?}", running.handle.shared().phase());
-    }
+    running.until_rows(table, &[row]);
 }
 
 #[test]
@@ -148,7 +139,7 @@ fn a_file_that_is_changed_under_the_reader_halts_its_source() {
     files.create(&running, "TABLE", "");
     until(&running, "s", r#"{"n":2,"v":3}"#);
     fs::write(files.path("a.jsonl"), line(1, 1)).unwrap();
-    let why = wait_until_halted(&running, "t");
+    let why = running.why_halted("t");
     assert!(why.contains("a.jsonl") && why.contains("ALTER TABLE t RESTART FROM"), "{why}");
     running.sql("ALTER TABLE t RESTART FROM 'earliest'");
     until(&running, "s", r#"{"n":1,"v":1}"#);
@@ -198,7 +189,7 @@ fn a_file_that_comes_back_shorter_halts_its_source() {
     let running = files.world.start();
     until(&running, "s", r#"{"n":2,"v":3}"#);
     files.append("a.jsonl", &line(1, 1));
-    let why = wait_until_halted(&running, "t");
+    let why = running.why_halted("t");
     assert!(why.contains("a.jsonl"), "{why}");
 }
 

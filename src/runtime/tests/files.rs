@@ -104,3 +104,21 @@ fn a_file_of_an_earlier_sink_is_not_filled_again() {
     assert_eq!(lines(&path), before);
     running.sql(&create(&world.dir.path().join("other.jsonl")));
 }
+
+#[test]
+fn what_a_file_and_a_blackhole_get_is_counted() {
+    let world = World::new();
+    let running = world.start();
+    running.sql(T);
+    running.sql(&create(&world.dir.path().join("out.jsonl")));
+    running.sql("CREATE SINK h FROM t WITH (connector = 'blackhole')");
+    running.feed("t", &[put(1, 1, 0), put(2, 2, 0)]);
+    running.feed("t", &[put(1, 9, 0), gone(2)]);
+    let text = running.handle.shared().metrics.text(running.handle.shared());
+    let count = |sink: &str| {
+        let name = format!("millstream_sink_records_total{{sink=\"{sink}\"}} ");
+        text.lines().find_map(|line| line.strip_prefix(&name)).map(str::to_string)
+    };
+    assert_eq!(count("s").as_deref(), Some("4"), "a line for each key and epoch");
+    assert_eq!(count("h").as_deref(), Some("5"), "an update is a row that goes and one that comes");
+}

@@ -27,12 +27,12 @@ fn metadata_of_other_formats_is_refused() {
         assert!(error.contains(words), "{error}");
     };
     refused(
-        OF_2.replacen("\"format\":2", "\"format\":4,\"new\":{}", 1),
-        "version 4, and this millstream knows versions 2 to 3: a newer",
+        OF_2.replacen("\"format\":2", "\"format\":5,\"new\":{}", 1),
+        "version 5, and this millstream knows versions 2 to 4: a newer",
     );
     refused(
         OF_2.replacen("\"format\":2", "\"format\":1", 1),
-        "version 1, and this millstream knows versions 2 to 3: start the older",
+        "version 1, and this millstream knows versions 2 to 4: start the older",
     );
     refused(OF_2.replacen("\"row_format\":1", "\"row_format\":2", 1), "of its rows, its format is version 2");
     refused(OF_2.replacen("\"epoch\"", "\"surprise\":1,\"epoch\"", 1), "surprise");

@@ -1,13 +1,11 @@
 //! The outbox: whatever dies, and however long the target is away, it ends with the newest row of every key, and never sees
 //! what is not committed.
 
-use std::time::Instant;
-
 use api::Progress;
 use zset::{Epoch, Generation};
 
 use super::database::{Database, Fault};
-use super::world::{Between, DEADLINE, Running, T, World, append, gone, put};
+use super::world::{Between, Running, T, World, append, gone, put};
 
 const SINK: &str = "CREATE STREAM TABLE v AS SELECT id, a FROM t;
     CREATE SINK s FROM v WITH (connector = 'postgres', url = 'postgres://u@h/d', table = 't');";
@@ -25,23 +23,12 @@ fn started() -> (World, Database, Running) {
 
 /// The row of SHOW SINKS, as soon as its status begins so.
 fn status(running: &Running, beginning: &str) -> Vec<String> {
-    shown(running, |row| row[2].starts_with(beginning))
+    running.sink("s", |row| row[2].starts_with(beginning))
 }
 
 /// Waits until nothing waits for the target.
 fn settled(running: &Running) {
-    shown(running, |row| row[4] == "0");
-}
-
-fn shown(running: &Running, is_so: impl Fn(&[String]) -> bool) -> Vec<String> {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        let row = running.show("SINKS").remove("s").unwrap();
-        if is_so(&row) {
-            return row;
-        }
-        assert!(Instant::now() < deadline, "{row:?}");
-    }
+    running.sink("s", |row| row[4] == "0");
 }
 
 #[test]

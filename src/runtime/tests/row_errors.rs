@@ -3,6 +3,7 @@
 use plan::EpochRecord;
 use plan::Outcome;
 
+use super::rows::once;
 use super::world::{Between, Running, T, World, append, gone, put, read, upserted};
 
 const TABLES: &str = "
@@ -11,10 +12,6 @@ const TABLES: &str = "
     CREATE STREAM TABLE total AS SELECT count(*) AS n, sum(v) AS v FROM q;
     CREATE STREAM TABLE both AS SELECT p.id, p.a, q.v FROM p JOIN q ON p.id = q.id;
     CREATE SINK q_out FROM q WITH (connector = 'log', topic = 'q_out', format = 'json', envelope = 'upsert');";
-
-fn only<const N: usize>(rows: [&str; N]) -> std::collections::BTreeMap<String, i64> {
-    rows.into_iter().map(|row| (row.to_string(), 1)).collect()
-}
 
 fn tables_in_error(running: &Running) -> Vec<String> {
     let tables = running.handle.shared().tables();
@@ -32,16 +29,16 @@ fn heals(between: Between) {
 
     let kept = |running: &Running| {
         assert_eq!(tables_in_error(running), ["both", "q", "total"]);
-        assert_eq!(running.rows("q"), only([r#"{"id":1,"v":5}"#, r#"{"id":5,"v":5}"#]));
-        assert_eq!(running.rows("total"), only([r#"{"n":2,"v":10}"#]));
-        assert_eq!(running.rows("both"), only([r#"{"id":1,"a":10,"v":5}"#, r#"{"id":5,"a":5,"v":5}"#]));
+        assert_eq!(running.rows("q"), once([r#"{"id":1,"v":5}"#, r#"{"id":5,"v":5}"#]));
+        assert_eq!(running.rows("total"), once([r#"{"n":2,"v":10}"#]));
+        assert_eq!(running.rows("both"), once([r#"{"id":1,"a":10,"v":5}"#, r#"{"id":5,"a":5,"v":5}"#]));
         assert_eq!(upserted(&running.log, "q_out"), [r#"{"id":1,"v":5}"#, r#"{"id":5,"v":5}"#]);
     };
     kept(&running);
     assert!(running.error_of("q").unwrap().contains("division by zero"), "{:?}", running.error_of("q"));
     assert!(running.error_of("total").unwrap().contains("table q"), "{:?}", running.error_of("total"));
     let p = [r#"{"id":1,"a":20}"#, r#"{"id":2,"a":8}"#, r#"{"id":5,"a":5}"#];
-    assert_eq!(running.rows("p"), only(p), "who does not read q goes on");
+    assert_eq!(running.rows("p"), once(p), "who does not read q goes on");
 
     running = world.again(running, between);
     kept(&running);
@@ -52,22 +49,22 @@ fn heals(between: Between) {
     let mended = |running: &Running| {
         assert!(tables_in_error(running).is_empty());
         let q = [r#"{"id":1,"v":10}"#, r#"{"id":2,"v":4}"#, r#"{"id":3,"v":3}"#];
-        assert_eq!(running.rows("q"), only(q));
-        assert_eq!(running.rows("total"), only([r#"{"n":3,"v":17}"#]));
+        assert_eq!(running.rows("q"), once(q));
+        assert_eq!(running.rows("total"), once([r#"{"n":3,"v":17}"#]));
         let both = [r#"{"id":1,"a":20,"v":10}"#, r#"{"id":2,"a":8,"v":4}"#, r#"{"id":3,"a":9,"v":3}"#];
-        assert_eq!(running.rows("both"), only(both));
+        assert_eq!(running.rows("both"), once(both));
         assert_eq!(upserted(&running.log, "q_out"), q);
     };
     mended(&running);
     running = world.again(running, between);
     mended(&running);
     running.feed("t", &[put(1, 30, 3), gone(2), gone(3)]);
-    assert_eq!(running.rows("both"), only([r#"{"id":1,"a":30,"v":10}"#]), "nothing is applied twice");
+    assert_eq!(running.rows("both"), once([r#"{"id":1,"a":30,"v":10}"#]), "nothing is applied twice");
     running.feed("t", &[put(1, 30, 0), put(4, 4, 4)]);
     running = world.again(running, between);
     running.feed("t", &[put(1, 40, 4)]);
     let both = [r#"{"id":1,"a":40,"v":10}"#, r#"{"id":4,"a":4,"v":1}"#];
-    assert_eq!(running.rows("both"), only(both), "nor is what waited the first time");
+    assert_eq!(running.rows("both"), once(both), "nor is what waited the first time");
 }
 
 #[test]
@@ -94,7 +91,7 @@ fn a_deleted_row_mends_too() {
     assert_eq!(tables_in_error(&running), ["both", "q", "total"]);
     running.feed("t", &[gone(1)]);
     assert!(tables_in_error(&running).is_empty());
-    assert_eq!(running.rows("total"), only([r#"{"n":0,"v":null}"#]));
+    assert_eq!(running.rows("total"), once([r#"{"n":0,"v":null}"#]));
 }
 
 #[test]
@@ -115,7 +112,7 @@ fn two_errors_heal_one_after_the_other() {
     assert!(running.rows("z").is_empty());
     running.feed("u", &[put(1, 8, 2)]);
     assert!(tables_in_error(&running).is_empty());
-    assert_eq!(running.rows("z"), only([r#"{"id":1,"xv":3,"yv":4}"#, r#"{"id":2,"xv":6,"yv":8}"#]));
+    assert_eq!(running.rows("z"), once([r#"{"id":1,"xv":3,"yv":4}"#, r#"{"id":2,"xv":6,"yv":8}"#]));
 }
 
 #[test]
@@ -129,7 +126,7 @@ fn nothing_is_made_over_a_table_in_error() {
     assert_eq!(running.refusal(sink).sqlstate(), "55000");
     assert_eq!(running.refusal("CREATE STREAM TABLE w AS SELECT a / b AS v FROM t").sqlstate(), "22012");
     running.sql("CREATE STREAM TABLE w AS SELECT count(*) AS n FROM t");
-    assert_eq!(running.rows("w"), only([r#"{"n":1}"#]));
+    assert_eq!(running.rows("w"), once([r#"{"n":1}"#]));
 }
 
 #[test]
@@ -144,10 +141,10 @@ fn replay_obeys_a_failure_that_does_not_happen_again() {
     world.update("a / b AS v FROM t", "a / NULLIF(b, 0) AS v FROM t");
     let running = world.start();
     assert_eq!(running.error_of("q"), Some(error));
-    assert_eq!(running.rows("q"), only([r#"{"id":1,"v":5}"#]));
+    assert_eq!(running.rows("q"), once([r#"{"id":1,"v":5}"#]));
     running.feed("t", &[put(3, 3, 1)]);
     let q = [r#"{"id":1,"v":5}"#, r#"{"id":2,"v":null}"#, r#"{"id":3,"v":3}"#];
-    assert_eq!(running.rows("q"), only(q), "what waited was not lost");
+    assert_eq!(running.rows("q"), once(q), "what waited was not lost");
 }
 
 #[test]
@@ -173,9 +170,9 @@ fn another_plan_is_rebuilt_without_what_waits() {
     running.stop().unwrap();
     world.update("a / b", "a / (b + 0)");
     let running = world.start();
-    assert_eq!(running.rows("s"), only([r#"{"a":10,"v":7}"#]));
+    assert_eq!(running.rows("s"), once([r#"{"a":10,"v":7}"#]));
     running.feed("t", &[put(3, 10, 1), gone(1)]);
-    assert_eq!(running.rows("s"), only([r#"{"a":10,"v":12}"#]));
+    assert_eq!(running.rows("s"), once([r#"{"a":10,"v":12}"#]));
     running.stop().unwrap();
     world.update("a / b", "a * b");
     assert!(world.refusal().contains("computes other contents"), "{}", world.refusal());

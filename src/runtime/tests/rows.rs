@@ -95,3 +95,8 @@ pub fn is_conflict(answer: &Answer) -> bool {
 pub fn only<const N: usize>(rows: [(&str, i64); N]) -> BTreeMap<String, i64> {
     rows.into_iter().map(|(row, weight)| (row.to_string(), weight)).collect()
 }
+
+/// Rows, each once.
+pub fn once<S: Into<String>>(rows: impl IntoIterator<Item = S>) -> BTreeMap<String, i64> {
+    rows.into_iter().map(|row| (row.into(), 1)).collect()
+}

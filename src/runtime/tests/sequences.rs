@@ -130,7 +130,7 @@ fn no_number_comes_twice_whatever_dies() {
                 })
                 .collect();
             let before = running.handle.shared().epoch().0;
-            let deadline = std::time::Instant::now() + super::world::DEADLINE;
+            let deadline = super::wait::deadline();
             let mut epoch = before;
             while epoch.0 < before.0 + 12 {
                 assert!(running.handle.shared().wait_epoch_after(epoch, deadline));

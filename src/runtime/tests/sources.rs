@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api::Log;
 use api::Transport as _;
 use zset::{Epoch, Offset, Partition};
 
-use super::rows::row_changes;
-use super::world::{Between, DEADLINE, T, World, append, at, make_topic, put, record};
+use super::rows::{once, row_changes};
+use super::wait::until;
+use super::world::{Between, T, World, append, at, make_topic, put, record};
 use crate::run::Event;
 
 /// Waits until a partition is read to its end.
+#[track_caller]
 fn wait(running: &super::world::Running, partition: u32) {
     let end = running.log.bounds(&at("t", partition)).unwrap().high;
-    let there = running.handle.shared().wait_position("t", Partition(partition as i32), end, Instant::now() + DEADLINE);
-    assert!(there, "partition {partition} is read to {end}");
+    running.read_to("t", Partition(partition as i32), end);
 }
 
 #[test]
@@ -62,10 +63,10 @@ fn the_order_of_arrival_does_not_matter() {
     world.log.append(&again.chain(records).collect::<Vec<_>>()).unwrap();
     running.settle("t");
     let rows = [r#"{"id":1,"a":1,"b":0}"#, r#"{"id":2,"a":1,"b":0}"#];
-    assert_eq!(running.rows("t").into_keys().collect::<Vec<_>>(), rows, "partition 1 is processed after partition 0");
+    assert_eq!(running.rows("t"), once(rows), "partition 1 is processed after partition 0");
     *world.log.faults.backwards.lock().unwrap() = false;
     let running = world.again(running, Between::Crash);
-    assert_eq!(running.rows("t").into_keys().collect::<Vec<_>>(), rows);
+    assert_eq!(running.rows("t"), once(rows));
 }
 
 #[test]
@@ -99,8 +100,8 @@ fn an_epoch_of_large_records_closes_by_their_bytes() {
     }
     let running = world.start();
     running.sql(T);
-    let eight = running.handle.shared().wait_position("t", Partition(0), Offset(8), Instant::now() + DEADLINE);
-    assert!(eight, "64 MiB are an epoch");
+    // 64 MiB are an epoch.
+    running.read_to("t", Partition(0), Offset(8));
     running.show("SOURCES");
     assert_eq!(running.rows("t").len(), 9);
 }
@@ -139,11 +140,7 @@ fn asked_to_stop_it_finishes_the_epoch_that_has_begun() {
     running.sql(T);
     append(&world.log, "t", 0, &[put(1, 1, 1), put(2, 2, 2)]);
     let received = || running.handle.shared().metrics.counts()["records_in"];
-    let deadline = Instant::now() + DEADLINE;
-    while received() < 2 {
-        assert!(Instant::now() < deadline, "the records come");
-        std::thread::yield_now();
-    }
+    until("the records come", || received() == 2);
     assert_eq!(running.rows("t").len(), 0, "the epoch is open");
     running.stop().unwrap();
     let engine = world.open().unwrap();

@@ -1,8 +1,12 @@
 //! A stream table that fails again and again is suspended, and made anew when it is resumed; with restarts between any two
 //! steps it comes to the same.
 
-use plan::{CatalogChange, EpochRecord, TableId};
+use std::sync::Arc;
 
+use plan::{CatalogChange, EpochRecord, TableId};
+use state::Budget;
+
+use super::rows::once;
 use super::world::{Between, Running, T, World, append, gone, put, read, upserted};
 
 /// q fails where b is 0, for good at the third time; total and low are below it, p is not.
@@ -13,10 +17,6 @@ const TABLES: &str = "
     CREATE STREAM TABLE low AS SELECT total.n, p.id, p.a FROM total JOIN p ON total.n = p.id;
     CREATE SINK q_out FROM q WITH (connector = 'log', topic = 'q_out', format = 'json', envelope = 'upsert');
     CREATE SINK total_out FROM total WITH (connector = 'log', topic = 'total_out', format = 'json', envelope = 'debezium');";
-
-fn only<const N: usize>(rows: [&str; N]) -> std::collections::BTreeMap<String, i64> {
-    rows.into_iter().map(|row| (row.to_string(), 1)).collect()
-}
 
 fn status(running: &Running, table: &str) -> String {
     running.show("STREAM TABLES")[table][1].clone()
@@ -35,9 +35,22 @@ fn records(running: &Running) -> Vec<EpochRecord> {
     records.iter().map(|record| EpochRecord::decode(record.value.as_ref().unwrap()).unwrap()).collect()
 }
 
+/// How much memory there is: so that what is resumed is made anew at once, and piece by piece.
+const LIMITS: [u64; 2] = [u64::MAX, 0];
+
+fn world(limit: u64) -> World {
+    let mut world = World::new();
+    world.memory = Arc::new(Budget::new(limit));
+    world
+}
+
 /// Three failures, much that changes meanwhile, a mend and a resume.
 fn suspends_and_resumes(between: Between) {
-    let world = World::new();
+    LIMITS.into_iter().for_each(|limit| suspends_and_resumes_within(limit, between));
+}
+
+fn suspends_and_resumes_within(limit: u64, between: Between) {
+    let world = world(limit);
     let mut running = world.start();
     running.sql(&format!("{T}{TABLES}"));
     running.feed("t", &[put(1, 10, 2), put(2, 6, 2)]);
@@ -65,8 +78,8 @@ fn suspends_and_resumes(between: Between) {
             );
             assert_eq!(frontier(running, table), last_good, "{table}");
         }
-        assert_eq!(running.rows("q"), only([r#"{"id":1,"v":5}"#, r#"{"id":2,"v":3}"#]));
-        assert_eq!(running.rows("low"), only([r#"{"n":2,"id":2,"a":6}"#]));
+        assert_eq!(running.rows("q"), once([r#"{"id":1,"v":5}"#, r#"{"id":2,"v":3}"#]));
+        assert_eq!(running.rows("low"), once([r#"{"n":2,"id":2,"a":6}"#]));
         assert_eq!(status(running, "p"), "ACTIVE");
     };
     kept(&running);
@@ -85,10 +98,10 @@ fn suspends_and_resumes(between: Between) {
         assert!(["q", "total", "low"].iter().all(|table| status(running, table) == "ACTIVE"));
         let q =
             [r#"{"id":2,"v":3}"#, r#"{"id":3,"v":3}"#, r#"{"id":4,"v":4}"#, r#"{"id":5,"v":2}"#, r#"{"id":6,"v":2}"#];
-        assert_eq!(running.rows("q"), only(q));
+        assert_eq!(running.rows("q"), once(q));
         assert_eq!(upserted(&running.log, "q_out"), q);
-        assert_eq!(running.rows("total"), only([r#"{"n":5,"v":14}"#]));
-        assert_eq!(running.rows("low"), only([r#"{"n":5,"id":5,"a":8}"#]));
+        assert_eq!(running.rows("total"), once([r#"{"n":5,"v":14}"#]));
+        assert_eq!(running.rows("low"), once([r#"{"n":5,"id":5,"a":8}"#]));
         running.verify();
     };
     mended(&running);
@@ -103,10 +116,12 @@ fn suspends_and_resumes(between: Between) {
     mended(&running);
     running.feed("t", &[put(2, 8, 2), gone(6)]);
     running = world.again(running, between);
-    assert_eq!(running.rows("total"), only([r#"{"n":4,"v":13}"#]));
+    assert_eq!(running.rows("total"), once([r#"{"n":4,"v":13}"#]));
     running.verify();
     running.feed("t", &[put(2, 8, 0)]);
     assert_eq!(status(&running, "q"), "ERROR", "the count begins anew");
+    let pieces = world.faults.hits().into_iter().any(|(name, hits)| name == "populate-piece" && hits > 0);
+    assert_eq!(pieces, limit == 0);
 }
 
 #[test]
@@ -122,6 +137,12 @@ fn a_suspended_table_is_so_across_restarts() {
 #[test]
 fn a_suspended_table_is_so_across_crashes() {
     suspends_and_resumes(Between::Crash);
+}
+
+/// What may be between two steps, and how much memory there is.
+fn ways() -> impl Iterator<Item = (Between, u64)> {
+    let all = [Between::Nothing, Between::Stop, Between::Crash].into_iter();
+    all.flat_map(|between| LIMITS.map(|limit| (between, limit)))
 }
 
 /// Makes q suspended by a row with b = 0.
@@ -176,15 +197,15 @@ fn what_cannot_be_resumed_says_why() {
     assert_eq!(status(&running, "q"), "SUSPENDED");
     running.feed("t", &[gone(2)]);
     running.sql("ALTER MATERIALIZED VIEW q RESUME");
-    assert_eq!(running.rows("q"), only([r#"{"id":1,"v":5}"#]));
+    assert_eq!(running.rows("q"), once([r#"{"id":1,"v":5}"#]));
     running.verify();
 }
 
 /// One below fails when it is made anew: it stays suspended, for a reason of its own, and what reads it.
 #[test]
 fn one_below_that_fails_stays_suspended() {
-    for between in [Between::Nothing, Between::Stop, Between::Crash] {
-        let world = World::new();
+    for (between, limit) in ways() {
+        let world = world(limit);
         let tables = format!(
             "{TABLES} CREATE STREAM TABLE inverse AS SELECT id, 60 / (v - 1) AS w FROM q;
              CREATE STREAM TABLE above AS SELECT count(*) AS n FROM inverse;"
@@ -197,13 +218,13 @@ fn one_below_that_fails_stays_suspended() {
         assert_eq!((status(&running, "q").as_str(), status(&running, "total").as_str()), ("ACTIVE", "ACTIVE"));
         assert!(error(&running, "inverse").contains("division by zero (SQLSTATE 22012) on row (id=2, v=1)"));
         assert_eq!(error(&running, "above"), "table inverse, which it reads, is SUSPENDED");
-        assert_eq!(running.rows("inverse"), only([r#"{"id":1,"w":15}"#]));
+        assert_eq!(running.rows("inverse"), once([r#"{"id":1,"w":15}"#]));
         running.feed("t", &[put(2, 9, 3)]);
         running = world.again(running, between);
         running.sql("ALTER STREAM TABLE inverse RESUME");
         running = world.again(running, between);
-        assert_eq!(running.rows("inverse"), only([r#"{"id":1,"w":15}"#, r#"{"id":2,"w":30}"#]));
-        assert_eq!(running.rows("above"), only([r#"{"n":2}"#]));
+        assert_eq!(running.rows("inverse"), once([r#"{"id":1,"w":15}"#, r#"{"id":2,"w":30}"#]));
+        assert_eq!(running.rows("above"), once([r#"{"n":2}"#]));
         running.verify();
     }
 }
@@ -232,8 +253,8 @@ fn an_error_above_does_not_count() {
 
 #[test]
 fn what_a_source_passed_on_is_read_again() {
-    for between in [Between::Nothing, Between::Stop, Between::Crash] {
-        let world = World::new();
+    for (between, limit) in ways() {
+        let world = world(limit);
         let mut running = world.start();
         running.sql(
             "CREATE SOURCE s (a INT, b INT) WITH (connector = 'log', topic = 's', format = 'json', envelope = 'append');
@@ -255,7 +276,7 @@ fn what_a_source_passed_on_is_read_again() {
         running = world.again(running, between);
         running.sql("ALTER STREAM TABLE q RESUME");
         running = world.again(running, between);
-        assert_eq!(running.rows("q"), only([r#"{"a":1,"v":10}"#]));
+        assert_eq!(running.rows("q"), once([r#"{"a":1,"v":10}"#]));
         let last = records(&running).into_iter().rev().find_map(|record| record.catalog);
         let Some(CatalogChange::ResumeStreams { backfill, .. }) = last else { panic!("{last:?}") };
         assert_eq!(backfill.iter().map(|range| range.count).sum::<u64>(), 4);
@@ -271,7 +292,7 @@ fn another_plan_is_made_anew_when_it_is_resumed() {
     running.stop().unwrap();
     world.update("a / b AS v FROM t", "a / (b + 0) AS v FROM t");
     let running = world.start();
-    assert_eq!(running.rows("q"), only([r#"{"id":1,"v":5}"#]));
+    assert_eq!(running.rows("q"), once([r#"{"id":1,"v":5}"#]));
     running.sql("ALTER STREAM TABLE q RESUME");
-    assert_eq!(running.rows("q"), only([r#"{"id":1,"v":5}"#, r#"{"id":3,"v":4}"#]));
+    assert_eq!(running.rows("q"), once([r#"{"id":1,"v":5}"#, r#"{"id":3,"v":4}"#]));
 }

@@ -1,13 +1,12 @@
 //! Several topics read as one source: by name, and by a pattern that finds more of them while it runs.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use api::{Log as _, Transport as _};
 use plan::{CatalogChange, EpochRecord};
 use zset::{Offset, Partition};
 
-use super::world::{Between, DEADLINE, Running, World, append, at, make_topic, put, read, upserted};
+use super::world::{Between, Running, World, append, at, make_topic, put, read, upserted};
 
 const BETWEEN: [Between; 3] = [Between::Nothing, Between::Stop, Between::Crash];
 
@@ -20,11 +19,10 @@ fn create(with: &str) -> String {
 }
 
 /// Waits until the table has all of a partition of the topic at a place.
+#[track_caller]
 fn wait(running: &Running, place: usize, topic: &str, number: u32) {
     let end = running.log.bounds(&at(topic, number)).unwrap().high;
-    let partition = Partition::of(place, number as i32).unwrap();
-    let there = running.handle.shared().wait_position("t", partition, end, Instant::now() + DEADLINE);
-    assert!(there, "{topic} partition {number} is read to {end}: {:?}", running.handle.shared().sources());
+    running.read_to("t", Partition::of(place, number as i32).unwrap(), end);
 }
 
 fn row(id: i64, a: i64, topic: &str, number: u32) -> (String, i64) {
@@ -216,9 +214,7 @@ fn a_topic_without_records_keeps_its_place() {
     let running = world.start();
     running.sql(&create("topic_pattern = 'x\\..+'"));
     make_topic(&world.log, "x.z", 1);
-    let place = Partition::of(1, 0).unwrap();
-    let deadline = Instant::now() + DEADLINE;
-    assert!(running.handle.shared().wait_position("t", place, Offset(0), deadline), "x.z is found");
+    running.read_to("t", Partition::of(1, 0).unwrap(), Offset(0));
     running.crash();
     make_topic(&world.log, "x.b", 1);
     append(&world.log, "x.b", 0, &[put(1, 1, 0)]);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api::{Log, OutRecord, Reader, Record, TopicKind, TopicPartition, TopicSpec, Transport as _};
 use bytes::Bytes;
@@ -14,15 +14,15 @@ use fault::Failpoints;
 use plan::Catalog;
 use schemas::RowWriter;
 use sql::SqlPlanner;
+use state::Budget;
+use workers::Workers;
 use zset::{Offset, Partition, TimestampMs};
 
 use super::database::Database;
 use super::faulty_log::FaultyLog;
+use super::wait::deadline;
 use crate::run::Event;
 use crate::{DataDir, Engine, EngineConfig, EngineError, Handle, Parts, Phase, Reply, Shared, Threads};
-
-/// How long anything may take before a test gives up.
-pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A version of millstream that understands some SQL otherwise.
 struct OtherVersion {
@@ -48,17 +48,26 @@ pub struct World {
     pub config: EngineConfig,
     pub planner: Arc<dyn Planner>,
     pub faults: Failpoints,
+    pub memory: Arc<Budget>,
+    pub workers: Workers,
     /// The time, which does not go back when a process follows another.
     pub clock: Arc<AtomicI64>,
     /// So many milliseconds its clock is ahead.
     pub ahead: Arc<AtomicI64>,
 }
 
-/// A process.
+/// A process. One that nobody ends dies with its test.
 pub struct Running {
     pub log: FaultyLog,
     pub handle: Handle,
-    thread: JoinHandle<Result<(), EngineError>>,
+    thread: Option<JoinHandle<Result<(), EngineError>>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Not waited for: a test may have left its log where nothing is committed.
+        let _ = self.handle.events.send(Event::Crash("its test is over".into()));
+    }
 }
 
 /// How one process follows another.
@@ -89,6 +98,8 @@ impl World {
             },
             planner: Arc::new(SqlPlanner::new()),
             faults: Failpoints::counting(),
+            memory: Arc::default(),
+            workers: Workers::default(),
             clock: Arc::new(AtomicI64::new(1_700_000_000_000)),
             ahead: Arc::default(),
         }
@@ -117,6 +128,8 @@ impl World {
             clock: Arc::new(move || TimestampMs(clock.fetch_add(1, Ordering::SeqCst) + ahead.load(Ordering::SeqCst))),
             scheduler: Arc::new(Threads),
             random_id: Arc::new(|| uuid::Uuid::new_v4().to_string()),
+            memory: Arc::clone(&self.memory),
+            workers: self.workers.clone(),
             faults: self.faults.clone(),
         };
         Engine::open(self.config.clone(), parts, DataDir::lock(&self.data())?, shared)
@@ -140,8 +153,8 @@ impl World {
         change(&mut engine);
         let handle = engine.handle();
         let thread = std::thread::spawn(move || engine.run());
-        assert!(handle.shared().wait_phase(&Phase::Serving, Instant::now() + DEADLINE));
-        Running { log: self.log.clone(), handle, thread }
+        assert!(handle.shared().wait_phase(&Phase::Serving, deadline()));
+        Running { log: self.log.clone(), handle, thread: Some(thread) }
     }
 
     pub fn again(&self, running: Running, between: Between) -> Running {
@@ -198,7 +211,7 @@ impl Running {
         let prepared = SqlPlanner::new().prepare("VERIFY STREAM TABLES", &view.catalog, &[]).unwrap();
         let Work::Read(read) = prepared.work else { panic!("VERIFY is a read") };
         let limits = Limits {
-            deadline: Some(Instant::now() + DEADLINE),
+            deadline: Some(deadline()),
             memory_bytes: 256 << 20,
             cancelled: Arc::default(),
             session: Arc::default(),
@@ -219,36 +232,38 @@ impl Running {
             let at = at(table, partition);
             let high = self.log.bounds(&at).unwrap().high;
             if high > Offset(0) {
-                let there = self.handle.shared().wait_position(table, at.partition, high, Instant::now() + DEADLINE);
-                assert!(there, "{table} is read to {high}; {:?}", self.handle.shared().phase());
+                self.read_to(table, at.partition, high);
             }
         }
     }
 
-    pub fn stop(self) -> Result<(), EngineError> {
+    fn join(&mut self) -> Result<(), EngineError> {
+        self.thread.take().unwrap().join().unwrap()
+    }
+
+    pub fn stop(mut self) -> Result<(), EngineError> {
         self.handle.shared().ask_to_stop();
-        self.thread.join().unwrap()
+        self.join()
     }
 
     /// Ends without a checkpoint: nothing but the log remembers what was done since the last one.
     pub fn crash(self) {
         let event = Event::Crash("a crash".into());
         self.handle.events.send(event).unwrap();
-        let end = self.thread.join().unwrap();
-        assert!(matches!(&end, Err(EngineError::Log(message)) if message == "a crash"), "{end:?}");
+        self.died();
     }
 
     /// Waits for the end of one that was crashed.
-    pub fn died(self) {
-        let end = self.thread.join().unwrap();
+    pub fn died(mut self) {
+        let end = self.join();
         assert!(matches!(&end, Err(EngineError::Log(message)) if message == "a crash"), "{end:?}");
     }
 
     /// Waits for an end that nobody asked for.
-    pub fn end(self) -> (Phase, Result<(), EngineError>) {
-        self.handle.shared().wait_phase(&Phase::Stopping, Instant::now() + DEADLINE);
+    pub fn end(mut self) -> (Phase, Result<(), EngineError>) {
+        self.handle.shared().wait_phase(&Phase::Stopping, deadline());
         assert_ne!(self.handle.shared().phase(), Phase::Serving, "it ends");
-        let end = self.thread.join().unwrap();
+        let end = self.join();
         (self.handle.shared().phase(), end)
     }
 }
@@ -308,18 +323,6 @@ pub fn upserted(log: &FaultyLog, topic: &str) -> Vec<String> {
 pub fn halted(running: &Running, table: &str) -> Option<String> {
     let row = running.show("SOURCES").remove(table)?;
     (row[7] == "HALTED").then(|| row[8].clone())
-}
-
-/// Waits until a source is halted; why it is.
-pub fn wait_until_halted(running: &Running, table: &str) -> String {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        if let Some(why) = halted(running, table) {
-            return why;
-        }
-        assert!(Instant::now() < deadline, "{table} is halted");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// A row of table `t (id, a, b)`.

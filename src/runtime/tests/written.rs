@@ -1,12 +1,10 @@
 //! No pipeline reads what it writes: nobody may begin to write into a topic that a table reads, and a pattern passes over what the
 //! pipeline ever wrote.
 
-use std::time::Instant;
-
 use api::Transport as _;
 use zset::{Offset, Partition};
 
-use super::world::{Between, DEADLINE, Running, World, append, at, make_topic, put, read};
+use super::world::{Between, Running, World, append, at, make_topic, put, read};
 
 const T: &str = "CREATE TABLE t (id INT PRIMARY KEY, a INT, b INT) \
     WITH (connector = 'log', format = 'json', envelope = 'upsert', topic_pattern = 'shop\\..*');";
@@ -24,10 +22,9 @@ fn topics(running: &Running, table: &str) -> Vec<String> {
     all
 }
 
+#[track_caller]
 fn wait(running: &Running, place: usize, end: Offset) {
-    let partition = Partition::of(place, 0).unwrap();
-    let there = running.handle.shared().wait_position("t", partition, end, Instant::now() + DEADLINE);
-    assert!(there, "the topic at place {place} is read to {end}: {:?}", running.handle.shared().sources());
+    running.read_to("t", Partition::of(place, 0).unwrap(), end);
 }
 
 #[test]
@@ -72,8 +69,8 @@ fn what_a_table_reads_nobody_begins_to_write() {
     append(&world.log, "shop.a", 0, &[put(1, 7, 0)]);
     wait(&running, 0, Offset(1));
     let end = world.log.bounds(&at("out", 0)).unwrap().high;
-    let there = running.handle.shared().wait_position("back", Partition(0), end, Instant::now() + DEADLINE);
-    assert!(there && running.rows("back").contains_key(r#"{"id":1,"a":7}"#), "{:?}", running.rows("back"));
+    running.read_to("back", Partition(0), end);
+    assert!(running.rows("back").contains_key(r#"{"id":1,"a":7}"#), "{:?}", running.rows("back"));
     running.stop().unwrap();
 }
 
@@ -94,8 +91,7 @@ fn what_was_written_by_what_is_dropped_no_pattern_finds() {
         append(&world.log, "shop.a", 0, &[put(1, 1, 1)]);
         wait(&running, 0, Offset(1));
         append(&world.log, "z", 0, &[("{}".to_string(), Some("broken".to_string()))]);
-        let there = running.handle.shared().wait_position("u", Partition(0), Offset(1), Instant::now() + DEADLINE);
-        assert!(there);
+        running.read_to("u", Partition(0), Offset(1));
         running = world.again(running, between);
         running.sql("DROP SINK s; DROP TABLE u; DROP TABLE mine;");
         for topic in ["shop.out", "shop.dead", "shop.mine"] {

@@ -11,7 +11,7 @@ use super::PgDoor;
 use super::start;
 
 /// How often it is looked whether the process is leaving; every statement looks as well.
-const GLANCE: Duration = Duration::from_millis(50);
+const GLANCE: Duration = Duration::from_millis(200);
 
 /// Why nothing listens.
 #[derive(Debug, thiserror::Error)]

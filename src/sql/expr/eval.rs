@@ -93,4 +93,8 @@ impl Eval for Compiled {
             Err(_) => self.rows(batch),
         }
     }
+
+    fn column(&self) -> Option<usize> {
+        self.column
+    }
 }

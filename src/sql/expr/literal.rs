@@ -9,7 +9,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Value;
 use zset::{ColumnType, TYPE_METADATA_KEY};
 
-use super::{Typed, kernel};
+use super::Typed;
 use crate::error::{Result, code, error, from_datafusion, from_row, syntax, unsupported};
 
 /// A literal of a type.
@@ -88,10 +88,10 @@ pub(crate) fn number(digits: &str, negative: bool) -> Result<Typed> {
             return Ok(literal(ScalarValue::Int64(Some(n)), ColumnType::BigInt));
         }
     }
-    let (value, scale) = kernel::parse_numeric_literal(&digits).ok_or_else(|| {
+    let (value, scale) = kernels::parse_numeric_literal(&digits).ok_or_else(|| {
         syntax(format!("the number {digits} has more than 76 digits, or more than 38 behind the point"))
     })?;
-    let precision = kernel::digits_of(value).max(scale).max(1) as u8;
+    let precision = kernels::digits_of(value).max(scale).max(1) as u8;
     let ty = ColumnType::Numeric { precision, scale: scale as i8 };
     let value = if negative { value.wrapping_neg() } else { value };
     let value = match value.to_i128() {
@@ -108,7 +108,7 @@ pub(crate) fn fold(typed: Typed) -> Result<Typed> {
     let values: Option<Vec<&ScalarValue>> = call.args.iter().map(value_of).collect();
     let Some(values) = values else { return Ok(typed) };
     let arrays = values.iter().map(|v| v.to_array()).collect::<Result<Vec<ArrayRef>, _>>().map_err(from_datafusion)?;
-    let output = kernel::compute(scalar, &arrays, 1).map_err(from_row)?;
+    let output = scalar.compute(&arrays, 1).map_err(from_row)?;
     let value = ScalarValue::try_from_array(&output, 0).map_err(from_datafusion)?;
     Ok(literal(value, ty))
 }

@@ -1,4 +1,4 @@
-//! Scalar expressions: typed by PostgreSQL's rules, computed by our own kernels.
+//! Scalar expressions: typed by PostgreSQL's rules, computed by our own `kernels`.
 //!
 //! `bind` reads the AST; `operator`, `function`, `cast`, `condition` give it types; the result is a DataFusion `Expr` of
 //! columns, literals, comparisons of equal types, AND/OR/NOT, CASE, and [`scalar::Scalar`] functions. `eval` computes it.
@@ -12,7 +12,6 @@ pub(crate) mod display;
 pub(crate) mod eval;
 pub(crate) mod function;
 pub(crate) mod host;
-mod kernel;
 pub(crate) mod literal;
 mod logic;
 pub(crate) mod names;
@@ -25,8 +24,7 @@ mod window;
 use datafusion::logical_expr::Expr;
 use zset::ColumnType;
 
-pub(crate) use kernel::text_form;
-pub(crate) use scalar::{DateField, Op};
+pub(crate) use kernels::{DateField, Op, text_form};
 
 /// An expression and its type. No type: PostgreSQL's `unknown`, a string literal or NULL whose type its use decides.
 #[derive(Debug, Clone, PartialEq)]

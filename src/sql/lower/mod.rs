@@ -58,7 +58,7 @@ pub(crate) fn erase(graph: Lowered) -> Graph<Arc<dyn Eval>> {
     let one = |e: Arc<Compiled>| -> Arc<dyn Eval> { e };
     let all = |list: Vec<Arc<Compiled>>| -> Vec<Arc<dyn Eval>> { list.into_iter().map(one).collect() };
     let kind = |kind: NodeKind<Arc<Compiled>>| match kind {
-        NodeKind::Input { table } => NodeKind::Input { table },
+        NodeKind::Input { table, only_comes } => NodeKind::Input { table, only_comes },
         NodeKind::Filter { input, predicate } => NodeKind::Filter { input, predicate: one(predicate) },
         NodeKind::Project { input, expressions } => NodeKind::Project { input, expressions: all(expressions) },
         NodeKind::Join { left, right, left_keys, right_keys, residual } => NodeKind::Join {
@@ -124,7 +124,8 @@ impl Builder {
                 if !scan.filters.is_empty() || scan.fetch.is_some() {
                     return Err(refused(plan));
                 }
-                let input = self.add(NodeKind::Input { table: table.id }, table.columns.clone());
+                let kind = NodeKind::Input { table: table.id, only_comes: table.only_comes };
+                let input = self.add(kind, table.columns.clone());
                 match &scan.projection {
                     None => Ok(input),
                     Some(positions) => self.pick(input, &table.columns, positions),

@@ -135,18 +135,19 @@ fn operators(def: &TableDef, graph: &Operators, catalog: &Catalog) -> Vec<String
         format!("  rows are retracted: {}", if def.append_only() { "never" } else { "yes" }),
         "  keeps: its rows".to_string(),
     ];
+    let only_come = graph.only_come();
     for (at, node) in graph.nodes.iter().enumerate().rev() {
         let columns: Vec<String> = node.output.0.iter().map(|c| format!("{} {}", c.name, c.ty)).collect();
         lines.push(format!("{at}: {} -> ({})", name(node, catalog), columns.join(", ")));
         lines.extend(details(node).into_iter().map(|line| format!("  {line}")));
-        lines.push(format!("  keeps: {}", kept(node)));
+        lines.push(format!("  keeps: {}", kept(node, &only_come)));
     }
     lines
 }
 
 fn name(node: &Node<Arc<dyn Eval>>, catalog: &Catalog) -> String {
     match &node.kind {
-        NodeKind::Input { table } => {
+        NodeKind::Input { table, .. } => {
             let name = catalog.table(*table).map_or_else(|| table.to_string(), |def| def.name.clone());
             format!("input {name}")
         }
@@ -185,8 +186,8 @@ fn details(node: &Node<Arc<dyn Eval>>) -> Vec<String> {
     }
 }
 
-/// The state of a node, as its operator keeps it.
-fn kept(node: &Node<Arc<dyn Eval>>) -> String {
+/// The state of a node, as its operator keeps it. `only_come`: of each node, whether no row of its output ever goes.
+fn kept(node: &Node<Arc<dyn Eval>>, only_come: &[bool]) -> String {
     match &node.kind {
         NodeKind::Input { .. } => "nothing (the table has its rows)".into(),
         NodeKind::Filter { .. } | NodeKind::Project { .. } | NodeKind::Union { .. } => "nothing".into(),
@@ -194,13 +195,15 @@ fn kept(node: &Node<Arc<dyn Eval>>) -> String {
         NodeKind::Join { .. } => "the rows of both sides, by their keys".into(),
         NodeKind::Distinct { .. } => "every row with its count".into(),
         NodeKind::Values { .. } => "that its rows were given".into(),
-        NodeKind::Aggregate { group, calls, .. } => {
+        NodeKind::Aggregate { input, group, calls } => {
+            let only_come = only_come[input.0 as usize];
             let mut state = if group.is_empty() {
                 "one group: its row count, its sums, its result".to_string()
             } else {
                 "by group: its row count, its sums, its result".to_string()
             };
-            let mut values: Vec<String> = calls.iter().filter(|call| keeps_values(call)).map(values_of).collect();
+            let mut values: Vec<String> =
+                calls.iter().filter(|call| keeps_values(call, only_come)).map(values_of).collect();
             values.dedup();
             if !values.is_empty() {
                 state += &format!("; the values of {}", values.join(", "));
@@ -210,9 +213,12 @@ fn kept(node: &Node<Arc<dyn Eval>>) -> String {
     }
 }
 
-/// Whether an aggregate must know every value to take one back.
-fn keeps_values(call: &AggregateCall<Arc<dyn Eval>>) -> bool {
-    call.distinct || matches!(call.function, AggregateFunction::Min | AggregateFunction::Max)
+/// Whether an aggregate must know every value: to take one back, or to tell what is new.
+fn keeps_values(call: &AggregateCall<Arc<dyn Eval>>, only_come: bool) -> bool {
+    match call.function {
+        AggregateFunction::Min | AggregateFunction::Max => !only_come,
+        _ => call.distinct,
+    }
 }
 
 fn values_of(call: &AggregateCall<Arc<dyn Eval>>) -> String {
@@ -220,5 +226,29 @@ fn values_of(call: &AggregateCall<Arc<dyn Eval>>) -> String {
     match &call.filter {
         Some(filter) => format!("{argument} where {filter}"),
         None => argument,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::testing::{apply, shop, stream};
+
+    #[test]
+    fn the_values_of_a_source_are_not_kept_for_min_and_max() {
+        let mut all = shop();
+        let source = "CREATE SOURCE bids (customer integer, price bigint) \
+                      WITH (connector = 'log', topic = 't', envelope = 'append')";
+        apply(&mut all, source);
+        let kept = |table: &str, calls: &str| {
+            let (def, graph) = stream(&all, &format!("SELECT {calls} FROM {table} GROUP BY customer")).unwrap();
+            let lines = operators(&def, &graph, &all);
+            lines.into_iter().find(|line| line.contains("its row count")).unwrap()
+        };
+        let group = "  keeps: by group: its row count, its sums, its result";
+        assert_eq!(kept("bids", "max(price), min(price)"), group);
+        assert_eq!(kept("bids", "max(price), count(DISTINCT price)"), format!("{group}; the values of price@1"));
+        assert_eq!(kept("clicks", "max(url)"), format!("{group}; the values of url@1"));
     }
 }

@@ -15,6 +15,8 @@ use crate::error::{Result, from_datafusion};
 pub(crate) struct CatalogTable {
     pub(crate) id: TableId,
     pub(crate) columns: RowType,
+    /// Whether its rows only ever come.
+    pub(crate) only_comes: bool,
     schema: SchemaRef,
 }
 
@@ -26,7 +28,12 @@ impl TableSource for CatalogTable {
 
 /// The scan of a table under a name.
 pub(crate) fn scan(def: &TableDef, alias: &str) -> Result<LogicalPlan> {
-    let source = CatalogTable { id: def.id, columns: def.columns.clone(), schema: def.columns.schema() };
+    let source = CatalogTable {
+        id: def.id,
+        columns: def.columns.clone(),
+        only_comes: def.only_passes_on(),
+        schema: def.columns.schema(),
+    };
     let scan = TableScanBuilder::new(TableReference::bare(alias), Arc::new(source)).build();
     Ok(LogicalPlan::TableScan(scan.map_err(from_datafusion)?))
 }

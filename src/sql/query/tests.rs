@@ -2,7 +2,7 @@
 
 mod refused;
 
-use plan::Catalog;
+use plan::{Catalog, NodeKind};
 
 use crate::testing::{apply, catalog, plan, shop, stream};
 
@@ -142,6 +142,39 @@ fn what_is_append_only() {
     ] {
         assert!(!derived(&all, query).1, "{query}");
     }
+}
+
+#[test]
+fn rows_that_only_come_are_those_of_sources() {
+    let mut all = shop();
+    for (name, envelope) in [("bids", "'append'"), ("changes", "'debezium', replica_identity = 'full'")] {
+        let options = format!("connector = 'log', topic = 't', envelope = {envelope}");
+        apply(&mut all, &format!("CREATE SOURCE {name} (customer integer, price bigint) WITH ({options})"));
+    }
+    apply(&mut all, "CREATE STREAM TABLE high AS SELECT customer, price FROM bids WHERE price > 100");
+    let only_come = |query: &str| {
+        let (_, graph) = stream(&all, query).unwrap_or_else(|e| panic!("{query}: {e}"));
+        graph.only_come()
+    };
+    for query in [
+        "SELECT price + 1 AS p FROM bids WHERE price > 1",
+        "SELECT a.price FROM bids a JOIN bids b USING (customer)",
+        "SELECT DISTINCT customer FROM (SELECT customer FROM bids UNION ALL SELECT 1) u",
+    ] {
+        assert!(only_come(query).iter().all(|only| *only), "{query}");
+    }
+    // Rows that are kept go when their table is restarted, and a stream table may be made anew.
+    for table in ["changes", "orders", "clicks", "high"] {
+        let query = format!("SELECT * FROM {table}");
+        assert!(only_come(&query).iter().all(|only| !only), "{query}");
+    }
+    let query = "SELECT b.price FROM bids b JOIN (SELECT max(price) AS m FROM bids) m ON b.price = m.m";
+    let (_, graph) = stream(&all, query).unwrap();
+    for (node, only) in graph.nodes.iter().zip(graph.only_come()) {
+        let behind = matches!(node.kind, NodeKind::Aggregate { .. } | NodeKind::Join { .. });
+        assert!(!only || !behind, "{}", node.kind);
+    }
+    assert!(!graph.only_come()[graph.root().0 as usize]);
 }
 
 #[test]

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dataflow::{Limits, View};
-use datafusion::common::Result as DfResult;
+use dataflow::{Limits, StatementError, View};
+use datafusion::common::{DataFusionError, Result as DfResult};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -19,9 +19,10 @@ use plan::TableId;
 
 use super::bound::Cells;
 use super::limits::{Watch, from_execution};
+use super::memory::Pool;
 use super::table::Kept;
 use super::{physical, settle, stream};
-use crate::error::Result;
+use crate::error::{Result, code};
 
 /// See the module.
 #[derive(Clone)]
@@ -33,6 +34,7 @@ struct Inner {
     cells: Cells,
     state: SessionState,
     task: Arc<TaskContext>,
+    memory: Arc<Pool>,
     /// The tables that subqueries read again and again.
     kept: Mutex<HashMap<TableId, Arc<Kept>>>,
 }
@@ -47,8 +49,9 @@ impl Context {
         options.execution.skip_physical_aggregate_schema_check = true;
         options.execution.collect_statistics = false;
         options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+        let memory = Arc::new(Pool::new(limits.memory_bytes, view));
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory_bytes)))
+            .with_memory_pool(Arc::clone(&memory) as Arc<dyn MemoryPool>)
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
             .build_arc()
             .map_err(from_execution)?;
@@ -61,7 +64,7 @@ impl Context {
             .build();
         let task = state.task_ctx();
         let (view, watch, cells) = (Arc::clone(view), Watch::new(limits), Cells::default());
-        Ok(Self(Arc::new(Inner { view, watch, cells, state, task, kept: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { view, watch, cells, state, task, memory, kept: Mutex::default() })))
     }
 
     pub(super) fn watch(&self) -> &Watch {
@@ -84,6 +87,15 @@ impl Context {
         self.0.task.memory_pool()
     }
 
+    /// The error of this run, whose execution failed.
+    pub(super) fn failed(&self, e: DataFusionError) -> StatementError {
+        let error = from_execution(e);
+        match self.0.memory.refusal() {
+            Some(refusal) if error.sqlstate == code::OUT_OF_MEMORY => refusal,
+            _ => error,
+        }
+    }
+
     /// The rows of a table, read once for all subqueries; `None`: the view has no such table.
     pub(super) fn kept(&self, table: TableId) -> Option<Arc<Kept>> {
         let rows = self.0.view.tables.get(&table)?;
@@ -102,7 +114,7 @@ impl Context {
 
     /// The rows of an optimized plan.
     pub(super) fn started(&self, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
-        let operators = self.operators(plan, false).map_err(from_execution)?;
-        operators.execute(0, Arc::clone(self.task())).map_err(from_execution)
+        let operators = self.operators(plan, false).map_err(|e| self.failed(e))?;
+        operators.execute(0, Arc::clone(self.task())).map_err(|e| self.failed(e))
     }
 }

@@ -9,6 +9,7 @@ mod bound;
 mod context;
 mod guarded;
 mod limits;
+mod memory;
 mod physical;
 mod settle;
 mod stream;
@@ -113,7 +114,7 @@ impl Iterator for Answer {
             let stream = self.stream.as_mut()?;
             let next = match self.context.watch().check() {
                 Err(e) => Some(Err(e)),
-                Ok(()) => stream::block_on(stream.next()).map(|batch| batch.map_err(limits::from_execution)),
+                Ok(()) => stream::block_on(stream.next()).map(|batch| batch.map_err(|e| self.context.failed(e))),
             };
             match next {
                 None => {

@@ -1,11 +1,11 @@
 //! ALTER TABLE t RESTART FROM ... | ACCEPT LOSS [FROM ...], of tables with a connector: where reading goes on when the topic is not
 //! what was read of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dataflow::{Action, Mend, Planned, ReadFrom, StatementError};
 use datafusion::sql::sqlparser::tokenizer::Token;
-use plan::{Catalog, Mending, StartAt, TableDef, TableKind};
+use plan::{Catalog, Mending, SinkEnvelope, StartAt, TableDef, TableKind};
 use zset::{Offset, Partition};
 
 use super::cursor::Cursor;
@@ -42,6 +42,9 @@ pub(super) fn plan(cursor: &mut Cursor, catalog: &Catalog) -> Result<Option<Plan
             .with_hint("SHOW SOURCES lists what is read from a topic"));
     };
     refuse(def, way)?;
+    if way == Mending::Restarted {
+        refuse_sinks(def, catalog)?;
+    }
     let from = from.map(|from| from.of(def)).transpose().at(span)?;
     let sql = text::normalise(cursor.text())?;
     Ok(Some(planned(Action::Mend(Mend { table: def.id, sql, way, from }))))
@@ -84,6 +87,30 @@ fn refuse(def: &TableDef, way: Mending) -> Result<()> {
         format!("{words} of \"{}\", {what},", def.name),
         "it is for tables with a connector: SHOW SOURCES lists them",
     ))
+}
+
+/// A table that is restarted gives its rows back, which a sink that only appends cannot write.
+fn refuse_sinks(def: &TableDef, catalog: &Catalog) -> Result<()> {
+    let mut reached = BTreeSet::from([def.id]);
+    for table in catalog.tables() {
+        if let TableKind::Stream(stream) = &table.kind
+            && stream.inputs.iter().any(|input| reached.contains(input))
+        {
+            reached.insert(table.id);
+        }
+    }
+    let mut appends = catalog.sinks().filter(|sink| sink.envelope == SinkEnvelope::Append);
+    match appends.find(|sink| reached.contains(&sink.input)) {
+        None => Ok(()),
+        Some(sink) => Err(error(
+            "55000",
+            format!("\"{}\" cannot be restarted: sink \"{}\" has its rows, and can only append", def.name, sink.name),
+        )
+        .with_hint(
+            "ACCEPT LOSS keeps the rows that are there; or DROP the sink and CREATE it again behind this, with another topic, or with \
+             envelope = 'debezium', which can take rows back",
+        )),
+    }
 }
 
 /// Where to read from, as written.

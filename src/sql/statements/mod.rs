@@ -47,7 +47,7 @@ pub use options::{own_options, sink_options, source_options};
 
 const STATEMENTS: &str = "the statements are CREATE TABLE, CREATE SOURCE, CREATE STREAM TABLE (or MATERIALIZED VIEW), CREATE \
                           SINK, ALTER TABLE, ALTER STREAM TABLE, DROP, SET, SHOW TABLES, SHOW STREAM TABLES, SHOW SOURCES, SHOW SINKS, SHOW \
-                          STATE, SHOW JOBS; and of clients SELECT, INSERT, UPDATE, DELETE, TRUNCATE, EXPLAIN, VERIFY STREAM TABLE";
+                          STATE, SHOW MEMORY, SHOW JOBS; and of clients SELECT, INSERT, UPDATE, DELETE, TRUNCATE, EXPLAIN, VERIFY STREAM TABLE";
 
 /// Plans one statement.
 pub(crate) fn plan(statement: &str, catalog: &Catalog) -> Result<Planned> {

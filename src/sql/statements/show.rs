@@ -1,4 +1,4 @@
-//! SHOW TABLES | STREAM TABLES | MATERIALIZED VIEWS | SOURCES | SINKS | STATE | JOBS | DEAD LETTERS FROM t.
+//! SHOW TABLES | STREAM TABLES | MATERIALIZED VIEWS | SOURCES | SINKS | STATE | MEMORY | JOBS | DEAD LETTERS FROM t.
 
 use dataflow::{Action, Planned, Show};
 use plan::Catalog;
@@ -14,7 +14,7 @@ pub(crate) fn plan(cursor: &mut Cursor, catalog: &Catalog) -> Result<Planned> {
         return Ok(planned);
     }
     let Some(show) = ours(cursor) else {
-        let hint = "ours are SHOW TABLES, SHOW STREAM TABLES, SHOW SOURCES, SHOW SINKS, SHOW STATE, SHOW JOBS and SHOW DEAD LETTERS FROM t; settings \
+        let hint = "ours are SHOW TABLES, SHOW STREAM TABLES, SHOW SOURCES, SHOW SINKS, SHOW STATE, SHOW MEMORY, SHOW JOBS and SHOW DEAD LETTERS FROM t; settings \
                     are shown to clients";
         return Err(unsupported(format!("SHOW {} here", cursor.peek_text()), hint).at(span));
     };
@@ -24,13 +24,14 @@ pub(crate) fn plan(cursor: &mut Cursor, catalog: &Catalog) -> Result<Planned> {
 
 /// What is shown, if it is ours; the cursor is behind SHOW.
 pub(crate) fn ours(cursor: &mut Cursor) -> Option<Show> {
-    let all: [(&[&str], Show); 7] = [
+    let all: [(&[&str], Show); 8] = [
         (&["TABLES"], Show::Tables),
         (&["STREAM", "TABLES"], Show::StreamTables),
         (&["MATERIALIZED", "VIEWS"], Show::StreamTables),
         (&["SOURCES"], Show::Sources),
         (&["SINKS"], Show::Sinks),
         (&["STATE"], Show::State),
+        (&["MEMORY"], Show::Memory),
         (&["JOBS"], Show::Jobs),
     ];
     all.into_iter().find(|(words, _)| cursor.eat(words)).map(|(_, show)| show)

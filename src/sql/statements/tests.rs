@@ -248,6 +248,7 @@ fn drop_set_and_show() {
     assert!(matches!(action("SHOW SINKS"), Action::Show(Show::Sinks)));
     assert!(matches!(action("SHOW STATE"), Action::Show(Show::State)));
     assert!(matches!(action("SHOW JOBS"), Action::Show(Show::Jobs)));
+    assert!(matches!(action("SHOW MEMORY"), Action::Show(Show::Memory)));
     refused(
         &all,
         &[

@@ -8,6 +8,7 @@ use zset::Epoch;
 
 use crate::StateError;
 use crate::manifest::{self, FileEntry};
+use crate::tier::{FILE_SUFFIX, link};
 
 /// The folder of this run's database.
 pub(super) fn live(dir: &Path) -> PathBuf {
@@ -81,9 +82,9 @@ pub(super) fn rename_dir(from: &Path, to: &Path) -> Result<(), StateError> {
     to.parent().map_or(Ok(()), sync_dir)
 }
 
-/// Whether RocksDB never changes the file again, so that it may be linked.
+/// Whether the file is never changed again, so that it may be linked, and has checksums of its own.
 fn is_table(name: &str) -> bool {
-    name.ends_with(".sst")
+    name.ends_with(".sst") || name.ends_with(FILE_SUFFIX)
 }
 
 /// Describes the files of a checkpoint that is being made, and makes those durable that RocksDB copied.
@@ -130,10 +131,7 @@ pub(super) fn bring(from: &Path, files: &[FileEntry], to: &Path) -> Result<(), S
         let (source, target) = (from.join(name), to.join(name));
         let damaged = |reason: String| StateError::damaged(format!("file {}", source.display()), reason);
         if is_table(name) {
-            // Some file systems have no hard links.
-            fs::hard_link(&source, &target)
-                .or_else(|_| fs::copy(&source, &target).map(|_| ()))
-                .map_err(StateError::io("make", &target))?;
+            link(&source, &target).map_err(StateError::io("make", &target))?;
             continue;
         }
         let bytes = fs::read(&source).map_err(StateError::io("read", &source))?;

@@ -5,14 +5,15 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use fault::Failpoints;
 use zset::Epoch;
 
 use super::{files, open};
-use crate::StateError;
 use crate::manifest::{FILE, Manifest};
+use crate::{Budget, StateError};
 
 /// The folder in which a checkpoint is opened to be checked.
 const SCRATCH: &str = "check";
@@ -120,8 +121,10 @@ impl Checkpoints {
     pub fn check(&self, epoch: Epoch) -> Result<CheckpointContent, StateError> {
         let scratch = self.dir.join(SCRATCH);
         files::remove_dir(&scratch)?;
-        let opened = open::open_checkpoint(&self.dir, epoch, &scratch, &Failpoints::default());
-        let checked = opened.and_then(|opened| content(opened.into_manifest()));
+        // With no room, so that what is checked is not kept.
+        let opened =
+            open::open_checkpoint(&self.dir, epoch, &scratch, &Failpoints::default(), &Arc::new(Budget::new(0)));
+        let checked = opened.and_then(|opened| opened.check()).and_then(content);
         files::remove_dir(&scratch)?;
         checked
     }

@@ -1,13 +1,15 @@
-//! The store: the durable form of all arrangements of a pipeline, in RocksDB, which holds blocks and never rows.
+//! The store: the durable form of all arrangements of a pipeline: blocks, never rows, in RocksDB, and in a file of its own where a
+//! batch is large.
 //!
 //! ```text
 //! <dir>/store.lock             held while a store is open
-//! <dir>/live/                  RocksDB's folder of this run; worth nothing after it
-//! <dir>/checkpoints/<epoch>/   hard links to its tables, copies of its small files, our manifest
+//! <dir>/live/                  RocksDB's folder of this run, and the files of batches; worth nothing after it
+//! <dir>/checkpoints/<epoch>/   hard links to its tables and to those files, copies of its small files, our manifest
 //! ```
 //!
 //! Only a manifest makes blocks count. Opening takes the newest whole checkpoint and never the live folder, so nothing
-//! that a crash left half done can be read.
+//! that a crash left half done can be read. When the store is dropped its database is closed: snapshots that live longer have
+//! what of them is in memory.
 
 mod checkpoint;
 mod files;
@@ -18,48 +20,34 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fault::Failpoints;
-use rocksdb::DB;
 use zset::Epoch;
 
+pub use checkpoint::CheckpointInput;
 pub use inspect::{CheckpointContent, CheckpointFiles, Checkpoints, list_checkpoints};
 
-use crate::{Arrangement, ArrangementId, StateError};
+use crate::tier::Tier;
+use crate::{Arrangement, ArrangementId, Budget, Law, StateError};
 
 /// See the module. All calls block; any thread may make them.
 pub struct Store {
     dir: PathBuf,
-    db: DB,
+    pub(crate) tier: Arc<Tier>,
     written: Mutex<Written>,
-    calls: Calls,
     faults: Failpoints,
     _lock: File,
 }
 
-/// What the live database and the checkpoints hold.
+/// The checkpoints that there are.
 #[derive(Debug, Default)]
 struct Written {
-    next_batch: u64,
-    /// What was put in the live database, by the batch's identity in this process.
-    batches: HashMap<u64, Stored>,
     /// Checkpoints that are there and not known to be damaged.
     checkpoints: BTreeSet<Epoch>,
     /// Checkpoints that were skipped at opening.
     damaged: BTreeSet<Epoch>,
-}
-
-/// A batch in the live database.
-#[derive(Debug, Clone, Copy)]
-struct Stored {
-    arrangement: ArrangementId,
-    id: u64,
-    blocks: u32,
-    /// Flushed: the next checkpoint need not write it again.
-    durable: bool,
 }
 
 /// The state of a checkpoint, read back.
@@ -84,7 +72,7 @@ pub struct CheckpointStats {
     pub blocks: usize,
     /// Bytes of those blocks, before compression.
     pub bytes: u64,
-    /// Batches deleted from the live database, because no list names them any more.
+    /// Batches deleted from the live database, because nobody has them any more.
     pub deleted: usize,
     /// How long it took.
     pub duration: Duration,
@@ -92,17 +80,7 @@ pub struct CheckpointStats {
     pub existed: bool,
 }
 
-/// Calls to RocksDB, counted.
-#[derive(Debug, Default)]
-struct Calls {
-    puts: AtomicU64,
-    deletes: AtomicU64,
-    writes: AtomicU64,
-    reads: AtomicU64,
-    flushes: AtomicU64,
-}
-
-/// Calls to RocksDB since the store was opened, the opening included.
+/// Calls to RocksDB and what was done with files since the store was opened, the opening included; and what was done to spare memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StoreStats {
     /// Values put into write batches: blocks and indexes.
@@ -111,22 +89,45 @@ pub struct StoreStats {
     pub deletes: u64,
     /// Write batches written.
     pub writes: u64,
-    /// Values read.
+    /// Values read, and blocks and indexes of files.
     pub reads: u64,
     /// Flushes.
     pub flushes: u64,
+    /// Files of batches that were written.
+    pub files: u64,
+    /// Files of batches that were made durable.
+    pub synced: u64,
+    /// Blocks that were found in the cache.
+    pub cached: u64,
+    /// Resident copies of batches that were given up.
+    pub given_up: u64,
 }
 
 impl Store {
     /// Opens the folder, making it if it is not there, and reads the newest whole checkpoint. `None` if there is none
     /// at all; an error if there are some and none is whole.
     pub fn open(dir: &Path) -> Result<(Arc<Self>, Option<Restored>), StateError> {
-        Self::open_with(dir, Failpoints::default())
+        Self::open_with(dir, Failpoints::default(), Arc::default())
     }
 
-    /// The same, with failpoints.
-    pub fn open_with(dir: &Path, faults: Failpoints) -> Result<(Arc<Self>, Option<Restored>), StateError> {
-        open::open(dir, faults)
+    /// The same, with failpoints and a budget.
+    pub fn open_with(
+        dir: &Path,
+        faults: Failpoints,
+        budget: Arc<Budget>,
+    ) -> Result<(Arc<Self>, Option<Restored>), StateError> {
+        open::open(dir, faults, budget)
+    }
+
+    /// An empty arrangement whose batches may be stored here. One that was made without this may be from the first checkpoint on
+    /// that has it.
+    pub fn arrangement(&self, id: ArrangementId, law: Law) -> Arrangement {
+        Arrangement::new(id, law).stored_in(&self.tier)
+    }
+
+    /// What may be in memory, and what is.
+    pub fn budget(&self) -> &Arc<Budget> {
+        self.tier.budget()
     }
 
     /// The epochs of the checkpoints that are there and not known to be damaged, ascending.
@@ -141,18 +142,17 @@ impl Store {
 
     /// Calls to RocksDB so far.
     pub fn stats(&self) -> StoreStats {
-        let Calls { puts, deletes, writes, reads, flushes } = &self.calls;
-        StoreStats {
-            puts: puts.load(Relaxed),
-            deletes: deletes.load(Relaxed),
-            writes: writes.load(Relaxed),
-            reads: reads.load(Relaxed),
-            flushes: flushes.load(Relaxed),
-        }
+        self.tier.stats()
     }
 
     fn written(&self) -> MutexGuard<'_, Written> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.tier.close();
     }
 }
 

@@ -1,4 +1,6 @@
-//! Opening: the newest whole checkpoint becomes the live folder, and every batch it names is read and checked.
+//! Opening: the newest whole checkpoint becomes the live folder, and the index of every batch it names is read and checked. The
+//! blocks are too of all batches that fit in memory, the small ones first; those of others are read, and checked, when they are
+//! needed.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, File, TryLockError};
@@ -7,36 +9,43 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fault::Failpoints;
-use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, LogLevel, Options, ReadOptions, WriteBatch};
+use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, LogLevel, Options, ReadOptions};
 use zset::Epoch;
 
-use super::{Calls, Restored, Store, Stored, Written, files};
-use crate::batch::{Batch, BatchBuilder};
-use crate::block::{BlockKey, INDEX, Index, decode_block, decode_index};
-use crate::manifest::{FILE, Manifest};
-use crate::{Arrangement, ArrangementId, StateError};
+use super::{Restored, Store, Written, files};
+use crate::batch::Batch;
+use crate::block::{BlockKey, INDEX, Index, decode_index};
+use crate::budget::Part;
+use crate::columns::Columns;
+use crate::manifest::{BatchEntry, FILE, Manifest};
+use crate::tier::{BatchFile, Grave, Stored, Tier};
+use crate::{Arrangement, ArrangementId, Budget, StateError};
 
 /// A batch's name in the database.
 type BatchName = (ArrangementId, u64);
 
-/// A checkpoint opened: its database, its manifest, its batches, and batches that it does not name.
+/// A checkpoint opened: its database, its manifest, its batches.
 pub(super) struct Opened {
-    db: DB,
+    tier: Arc<Tier>,
     manifest: Manifest,
     batches: HashMap<BatchName, Arc<Batch>>,
-    unnamed: Vec<BatchName>,
-    reads: u64,
 }
 
 impl Opened {
-    /// What the checkpoint says that it holds, which it does; the rest is closed.
-    pub(super) fn into_manifest(self) -> Manifest {
-        self.manifest
+    /// Reads and checks every block. Gives what the checkpoint says that it holds; the rest is closed.
+    pub(super) fn check(self) -> Result<Manifest, StateError> {
+        let checked = self.batches.values().filter_map(|batch| batch.blocks()).try_for_each(|stored| stored.check());
+        self.tier.close();
+        checked.map(|()| self.manifest)
     }
 }
 
 /// See [`Store::open`].
-pub(super) fn open(dir: &Path, faults: Failpoints) -> Result<(Arc<Store>, Option<Restored>), StateError> {
+pub(super) fn open(
+    dir: &Path,
+    faults: Failpoints,
+    budget: Arc<Budget>,
+) -> Result<(Arc<Store>, Option<Restored>), StateError> {
     let folder = files::checkpoints(dir);
     fs::create_dir_all(&folder).map_err(StateError::io("make the folder", &folder))?;
     let lock = lock(dir)?;
@@ -44,7 +53,7 @@ pub(super) fn open(dir: &Path, faults: Failpoints) -> Result<(Arc<Store>, Option
     let epochs = epochs(&folder)?;
     let mut skipped = Vec::new();
     for &epoch in epochs.iter().rev() {
-        match open_checkpoint(dir, epoch, &files::live(dir), &faults) {
+        match open_checkpoint(dir, epoch, &files::live(dir), &faults, &budget) {
             Ok(opened) => return restore(dir, (lock, faults), opened, skipped, epochs),
             Err(error) if is_damage(&error) => {
                 tracing::error!(%epoch, %error, "skipping a checkpoint that is not whole, trying the one before");
@@ -57,8 +66,9 @@ pub(super) fn open(dir: &Path, faults: Failpoints) -> Result<(Arc<Store>, Option
     if !skipped.is_empty() {
         return Err(StateError::NoWholeCheckpoint { dir: folder, skipped });
     }
-    let db = open_db(&files::live(dir))?;
-    Ok((Arc::new(store(dir, db, (lock, faults), Written::default(), 0)), None))
+    let live = files::live(dir);
+    let tier = Tier::new(open_db(&live, &budget)?, &live, budget, 0);
+    Ok((Arc::new(store(dir, tier, (lock, faults), Written::default())), None))
 }
 
 /// Whether an older checkpoint may do where this one failed. A newer format is no damage, and neither is a file system
@@ -100,9 +110,8 @@ fn epochs(folder: &Path) -> Result<BTreeSet<Epoch>, StateError> {
     Ok(epochs)
 }
 
-fn store(dir: &Path, db: DB, (lock, faults): (File, Failpoints), written: Written, reads: u64) -> Store {
-    let calls = Calls { reads: reads.into(), ..Calls::default() };
-    Store { dir: dir.to_path_buf(), db, written: written.into(), calls, faults, _lock: lock }
+fn store(dir: &Path, tier: Arc<Tier>, (lock, faults): (File, Failpoints), written: Written) -> Store {
+    Store { dir: dir.to_path_buf(), tier, written: written.into(), faults, _lock: lock }
 }
 
 /// Makes the store and the arrangements of an opened checkpoint.
@@ -113,37 +122,29 @@ fn restore(
     skipped: Vec<(Epoch, String)>,
     mut checkpoints: BTreeSet<Epoch>,
 ) -> Result<(Arc<Store>, Option<Restored>), StateError> {
-    let Opened { db, manifest, batches, unnamed, reads } = opened;
+    let Opened { tier, manifest, batches } = opened;
     let damaged: BTreeSet<Epoch> = skipped.iter().map(|(epoch, _)| *epoch).collect();
     checkpoints.retain(|epoch| !damaged.contains(epoch));
-    let mut written = Written { next_batch: manifest.next_batch, batches: HashMap::new(), checkpoints, damaged };
     let mut arrangements = HashMap::new();
     for list in &manifest.arrangements {
-        let mut own = Vec::with_capacity(list.batches.len());
-        for entry in &list.batches {
-            let batch = Arc::clone(&batches[&(list.id, entry.id)]);
-            let stored = Stored { arrangement: list.id, id: entry.id, blocks: entry.blocks, durable: true };
-            written.batches.insert(batch.uid(), stored);
-            own.push(batch);
-        }
-        arrangements.insert(list.id, Arrangement::restored(list.id, list.law, own));
+        let own = list.batches.iter().map(|entry| Arc::clone(&batches[&(list.id, entry.id)])).collect();
+        arrangements.insert(list.id, Arrangement::restored(list.id, list.law, own).stored_in(&tier));
     }
     let what = || format!("metadata of checkpoint {}", manifest.epoch);
     let bytes = manifest.metadata.clone().bytes();
     let metadata = bytes.ok_or_else(|| StateError::damaged(what(), "it is not hexadecimal"))?;
-    let store = store(dir, db, (lock, faults), written, reads);
-    let mut deletes = WriteBatch::default();
-    unnamed.iter().for_each(|&(arrangement, batch)| store.delete(&mut deletes, arrangement, batch));
-    store.write(deletes)?;
+    tier.delete_buried()?;
+    let store = store(dir, tier, (lock, faults), Written { checkpoints, damaged });
     Ok((Arc::new(store), Some(Restored { epoch: manifest.epoch, metadata, arrangements, skipped })))
 }
 
-/// Opens one checkpoint by way of another folder, reading all it names.
+/// Opens one checkpoint by way of another folder, reading what of it fits in memory.
 pub(super) fn open_checkpoint(
     dir: &Path,
     epoch: Epoch,
     live: &Path,
     faults: &Failpoints,
+    budget: &Arc<Budget>,
 ) -> Result<Opened, StateError> {
     let unreadable = |fault: fault::Fault| StateError::damaged(format!("checkpoint {epoch}"), fault.to_string());
     faults.reach("checkpoint-open").map_err(unreadable)?;
@@ -156,15 +157,19 @@ pub(super) fn open_checkpoint(
         return Err(StateError::damaged(format!("manifest {}", path.display()), reason));
     }
     files::bring(&folder, &manifest.files, live)?;
-    let db = open_db(live)?;
-    let (batches, unnamed, reads) = read_batches(&db, &manifest)?;
-    Ok(Opened { db, manifest, batches, unnamed, reads })
+    let tier = Tier::new(open_db(live, budget)?, live, Arc::clone(budget), manifest.next_batch);
+    let batches = read_batches(&tier, &manifest).inspect_err(|_| tier.close())?;
+    Ok(Opened { tier, manifest, batches })
 }
 
 /// Settings for few, large values that are written once: little memory, no log, no stalls, whole blocks.
-fn open_db(path: &Path) -> Result<DB, StateError> {
+fn open_db(path: &Path, budget: &Budget) -> Result<DB, StateError> {
+    // Of what may be in memory little is RocksDB's.
+    let share = |parts: u64, most: u64| (budget.limit() / parts).clamp(256 << 10, most) as usize;
     let mut blocks = BlockBasedOptions::default();
-    blocks.set_block_cache(&Cache::new_lru_cache(8 << 20));
+    blocks.set_block_cache(&Cache::new_lru_cache(share(64, 8 << 20)));
+    // Batches are read by key: a table that does not have one is not looked at.
+    blocks.set_bloom_filter(10.0, false);
     // Footers with a checksum, so that a flipped bit there is damage and not an address.
     blocks.set_format_version(6);
     let mut options = Options::default();
@@ -172,7 +177,7 @@ fn open_db(path: &Path) -> Result<DB, StateError> {
     options.set_atomic_flush(true);
     options.set_block_based_table_factory(&blocks);
     options.set_compression_type(DBCompressionType::Lz4);
-    options.set_write_buffer_size(32 << 20);
+    options.set_write_buffer_size(share(32, 32 << 20));
     options.set_max_background_jobs(2);
     // Compaction only reclaims space here, nothing waits for it: a checkpoint must not stall on it.
     options.set_level_zero_file_num_compaction_trigger(8);
@@ -186,67 +191,74 @@ fn open_db(path: &Path) -> Result<DB, StateError> {
     DB::open(&options, path).map_err(StateError::rocks("open the database of the state"))
 }
 
-type Batches = (HashMap<BatchName, Arc<Batch>>, Vec<BatchName>, u64);
-
-/// Reads the whole database once, in order: the batches that the manifest names, the names of others, the values read.
-fn read_batches(db: &DB, manifest: &Manifest) -> Result<Batches, StateError> {
-    let named: HashMap<BatchName, (u64, u32)> = manifest
-        .arrangements
-        .iter()
-        .flat_map(|list| list.batches.iter().map(|entry| ((list.id, entry.id), (entry.entries, entry.blocks))))
-        .collect();
-    let mut options = ReadOptions::default();
-    options.fill_cache(false);
-    options.set_readahead_size(2 << 20);
-    let mut at = db.raw_iterator_opt(options);
-    let (mut batches, mut unnamed, mut reads) = (HashMap::new(), HashSet::new(), 0);
-    at.seek_to_first();
-    while let Some((key, value)) = at.item() {
-        reads += 1;
-        let found = BlockKey::decode(key);
-        let key = found.ok_or_else(|| StateError::damaged("the database of the state", "it holds a foreign key"))?;
-        let name = (key.arrangement, key.batch);
-        let Some(&(entries, blocks)) = named.get(&name) else {
-            unnamed.insert(name);
-            at.seek(BlockKey::batch_range(key.arrangement, key.batch).1.encode());
-            continue;
-        };
-        let damaged = |reason: String| StateError::damaged(key.to_string(), reason);
-        if key.block != INDEX {
-            return Err(damaged("its batch has no index".into()));
-        }
-        let index = decode_index(value, key).map_err(damaged)?;
-        if (index.entries, index.blocks.len()) != (entries, blocks as usize) {
-            return Err(damaged("the manifest says otherwise".into()));
-        }
-        at.next();
-        batches.insert(name, Arc::new(read_batch(&mut at, key, &index)?));
-        reads += u64::from(blocks);
-    }
-    at.status().map_err(StateError::rocks("read the database of the state"))?;
-    if let Some((arrangement, batch)) = named.keys().find(|name| !batches.contains_key(name)) {
-        let what = format!("batch {batch} of arrangement {arrangement}");
-        return Err(StateError::damaged(what, "it is not in the database"));
-    }
-    Ok((batches, unnamed.into_iter().collect(), reads))
+/// A batch that the manifest names.
+struct Named {
+    name: BatchName,
+    entry: BatchEntry,
 }
 
-/// Reads the blocks of a batch, from an iterator that stands on the first; leaves it after the last.
-fn read_batch(at: &mut rocksdb::DBRawIterator<'_>, key: BlockKey, index: &Index) -> Result<Batch, StateError> {
-    let mut out = BatchBuilder::with_capacity(index.entries as usize, index.data_bytes as usize);
-    for (&expected, block) in index.blocks.iter().zip(INDEX + 1..) {
-        let key = BlockKey { block, ..key };
-        let damaged = |reason: String| StateError::damaged(key.to_string(), reason);
-        match at.item() {
-            Some((found, value)) if found == key.encode() => {
-                decode_block(value, key, expected, &mut out).map_err(damaged)?;
-            }
-            _ => {
-                at.status().map_err(StateError::rocks("read the database of the state"))?;
-                return Err(damaged("it is missing".into()));
-            }
-        }
-        at.next();
+/// The batches that the manifest names. Those that it does not name are to be deleted.
+fn read_batches(tier: &Arc<Tier>, manifest: &Manifest) -> Result<HashMap<BatchName, Arc<Batch>>, StateError> {
+    let named: Vec<Named> = manifest
+        .arrangements
+        .iter()
+        .flat_map(|list| list.batches.iter().map(|&entry| Named { name: (list.id, entry.id), entry }))
+        .collect();
+    bury_unnamed(tier, &named.iter().map(|named| named.name).collect())?;
+    let mut found = Vec::with_capacity(named.len());
+    for Named { name, entry } in named {
+        found.push((name, Stored::new(tier, name.0, name.1, read_index(tier, name, entry)?)));
     }
-    Ok(out.finish())
+    found.sort_by_key(|(name, stored)| (stored.entries(), *name));
+    let mut batches = HashMap::with_capacity(found.len());
+    for (name, stored) in found {
+        let bytes = Columns::bytes_of(stored.entries(), stored.data_len()) as u64;
+        let resident = if bytes <= tier.budget().room() / 2 { Some(stored.read_all()?) } else { None };
+        if let Some(columns) = &resident {
+            columns.count(tier.budget(), Part::Batches);
+        }
+        batches.insert(name, Arc::new(Batch::stored(stored, resident)));
+    }
+    Ok(batches)
+}
+
+/// The index of a batch, and the file that it is in, if it is in one.
+fn read_index(
+    tier: &Tier,
+    (arrangement, batch): BatchName,
+    entry: BatchEntry,
+) -> Result<(Index, Option<BatchFile>), StateError> {
+    let key = BlockKey { arrangement, batch, block: INDEX };
+    let decode = |bytes: &[u8]| {
+        let index = decode_index(bytes, key)?;
+        let agrees = (index.entries, index.blocks.len(), !index.ends.is_empty())
+            == (entry.entries, entry.blocks as usize, entry.file);
+        if agrees { Ok(index) } else { Err("the manifest says otherwise".into()) }
+    };
+    if !entry.file {
+        return Ok((tier.read(key, decode)?, None));
+    }
+    let file = BatchFile::of_checkpoint(tier.path_of(batch));
+    let index = tier.read_file(key, || file.read_index(), |bytes| decode(&bytes))?;
+    Ok((index, Some(file)))
+}
+
+/// Has the batches deleted that are in the database and not named. Only their first keys are looked at.
+fn bury_unnamed(tier: &Arc<Tier>, named: &HashSet<BatchName>) -> Result<(), StateError> {
+    tier.with_db(|db| {
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
+        let mut at = db.raw_iterator_opt(options);
+        at.seek_to_first();
+        while let Some(key) = at.key() {
+            let found = BlockKey::decode(key);
+            let key =
+                found.ok_or_else(|| StateError::damaged("the database of the state", "it holds a foreign key"))?;
+            if !named.contains(&(key.arrangement, key.batch)) {
+                tier.bury(Grave { arrangement: key.arrangement, batch: key.batch, blocks: u32::MAX, in_file: false });
+            }
+            at.seek(BlockKey::batch_range(key.arrangement, key.batch).1.encode());
+        }
+        at.status().map_err(StateError::rocks("read the database of the state"))
+    })
 }

@@ -22,10 +22,15 @@ struct Two {
 
 impl Two {
     fn new() -> Self {
+        Self::of([300, 2000])
+    }
+
+    /// With so many rows in each arrangement.
+    fn of(rows: [u64; 2]) -> Self {
         let dir = TempDir::new().unwrap();
         let (store, _) = open(dir.path());
         let mut contents = [Contents::new(), Contents::new()];
-        for (epoch, rows) in [(1u64, 300u64), (2, 2000)] {
+        for (epoch, rows) in (1u64..).zip(rows) {
             // New arrangements, so that the batches of the first are not in the second.
             let mut add = Arrangement::new(ID, Law::Add);
             stage(&mut add, &numbered(epoch * 10_000, rows, 1));
@@ -52,7 +57,9 @@ impl Two {
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.to_string_lossy().contains(suffix))
-            .filter(|path| suffix != ".sst" || !self.folder(1).join(path.file_name().unwrap()).exists())
+            .filter(|path| {
+                ![".sst", ".blocks"].contains(&suffix) || !self.folder(1).join(path.file_name().unwrap()).exists()
+            })
             .collect();
         found.sort();
         found.pop().unwrap()
@@ -128,19 +135,41 @@ fn any_flipped_bit_of_the_manifest_is_found() {
 
 #[test]
 fn a_missing_torn_or_longer_file_falls_back() {
-    for suffix in [".sst", "MANIFEST-", "CURRENT"] {
-        let two = Two::new();
+    for (suffix, rows) in
+        [(".sst", [300, 2000]), (".blocks", [30_000, 40_000]), ("MANIFEST-", [300, 2000]), ("CURRENT", [300, 2000])]
+    {
+        let two = Two::of(rows);
         fs::remove_file(two.file(suffix)).unwrap();
         two.falls_back(&format!("{suffix} missing"));
-        let two = Two::new();
+        let two = Two::of(rows);
         rewrite(&two.file(suffix), |bytes| bytes.truncate(bytes.len() - 1));
         two.falls_back(&format!("{suffix} torn"));
-        let two = Two::new();
+        let two = Two::of(rows);
         rewrite(&two.file(suffix), |bytes| bytes.push(0));
         two.falls_back(&format!("{suffix} longer"));
-        let two = Two::new();
+        let two = Two::of(rows);
         rewrite(&two.file(suffix), |bytes| bytes.fill(0));
         two.falls_back(&format!("{suffix} zeroed"));
+    }
+}
+
+/// Flips bits all over the file of a batch: each is found, for every byte is under a checksum.
+#[test]
+fn a_flipped_bit_of_the_file_of_a_batch_is_found() {
+    let mut random = random("flipped file");
+    let two = Two::of([100, 30_000]);
+    let path = two.file(".blocks");
+    let whole = fs::read(&path).unwrap();
+    for round in 0..60 {
+        // A third of them in the index, and in where it begins.
+        let from = if round % 3 == 0 { whole.len() - 600 } else { 0 };
+        let (at, bit) = (random.random_range(from..whole.len()), random.random_range(0..8));
+        rewrite(&path, |bytes| {
+            bytes.clone_from(&whole);
+            bytes[at] ^= 1 << bit;
+        });
+        let restored = open(two.dir.path()).1.unwrap();
+        assert_eq!(restored.epoch, Epoch(1), "byte {at} of {}, bit {bit}", whole.len());
     }
 }
 
@@ -176,12 +205,13 @@ fn a_block_under_another_key_is_damage() {
     let (add, other) = (two.contents[0][&ID].len(), two.contents[0][&OTHER].len());
     let key =
         |owner| crate::block::BlockKey { arrangement: ArrangementId { owner, node: 0, slot: 0 }, batch: 1, block: 1 };
-    let mut out = crate::batch::BatchBuilder::with_capacity(0, 0);
+    let mut out = crate::columns::ColumnsBuilder::with_capacity(0, 0);
     out.push(5, b"key", b"row", 1);
     let batch = out.finish();
-    let bytes = crate::block::encode_block(&batch, 0..1, key(1));
+    let mut bytes = Vec::new();
+    crate::block::encode_block(&batch, 0..1, key(1), &mut bytes);
     let read = |bytes: &[u8], owner| {
-        let mut out = crate::batch::BatchBuilder::with_capacity(0, 0);
+        let mut out = crate::columns::ColumnsBuilder::with_capacity(0, 0);
         crate::block::decode_block(bytes, key(owner), (5, 1), &mut out).map(|()| out.finish().len())
     };
     assert_eq!(read(&bytes, 1), Ok(1));
@@ -212,7 +242,7 @@ fn without_a_whole_checkpoint_it_is_an_error() {
 #[test]
 fn a_newer_format_is_refused_and_not_skipped() {
     for (was, is, what) in [
-        ("\"format\":1", "\"format\":2", "checkpoint format 2"),
+        ("\"format\":3", "\"format\":4", "checkpoint format 4"),
         ("\"row_format\":1", "\"row_format\":9", "row format 9"),
     ] {
         let two = Two::new();

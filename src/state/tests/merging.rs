@@ -3,13 +3,14 @@
 use rand::RngExt;
 
 use super::{adding, bytes, numbered, random, scanned, stage};
+use crate::levels::INPUTS_MAX;
 use crate::spine::{FUEL_MIN, FUEL_PER_ENTRY, TAIL};
 
 /// The bound that `spine` states.
 fn bound(committed: usize, state: usize) -> u64 {
     let merges = (state + 2).ilog2() as usize;
-    // A merge may take one entry more than its fuel.
-    (TAIL + ((FUEL_PER_ENTRY * committed).max(FUEL_MIN) + 1) * merges) as u64
+    // A merge may take more than its fuel, where entries are equal.
+    (TAIL + ((FUEL_PER_ENTRY * committed).max(FUEL_MIN) + INPUTS_MAX) * merges) as u64
 }
 
 #[test]
@@ -88,4 +89,42 @@ fn a_scan_outlives_merges_on_another_thread() {
     assert_eq!(scanned(&arrangement.committed(), 1000).len(), 10_000);
     let probed = arrangement.committed().probe(&bytes(&[5u64.to_be_bytes(), 25_000u64.to_be_bytes()])).unwrap();
     assert_eq!(probed.ends, [0, 1]);
+}
+
+/// Entries that are merged and batches that there are, of many epochs of `rows`, each followed by a probe of `probes` of them.
+fn used(epochs: u64, rows: u64, probes: u64) -> (f64, usize) {
+    let mut arrangement = adding();
+    let mut worst = 0;
+    for n in 0..epochs {
+        stage(&mut arrangement, &numbered(n * rows, rows, 1));
+        arrangement.commit();
+        let keys: Vec<[u8; 8]> = (n * rows..n * rows + probes).map(u64::to_be_bytes).collect();
+        arrangement.committed().probe(&bytes(&keys)).unwrap();
+        worst = worst.max(arrangement.committed().batches());
+    }
+    (arrangement.counters().rows_merged() as f64 / (epochs * rows) as f64, worst)
+}
+
+/// What is probed has few batches; what is only added to is copied seldom.
+#[test]
+fn merging_follows_the_use() {
+    let (probed, alone) = (used(60, 1000, 200), used(60, 1000, 5));
+    println!("merges per row and batches: {probed:?} probed, {alone:?} not");
+    assert!(probed.0 > 3.5 && probed.1 <= 12, "{probed:?}");
+    assert!(alone.0 < 1.5 && alone.1 > probed.1 && alone.1 <= 32, "{alone:?}");
+}
+
+/// Where rows come and go, what is gone does not stay.
+#[test]
+fn what_cancels_is_merged_early() {
+    let mut arrangement = adding();
+    let mut most = 0;
+    for n in 0..100u64 {
+        stage(&mut arrangement, &numbered(n * 1000, 1000, 1));
+        arrangement.commit();
+        stage(&mut arrangement, &numbered(n * 1000, 1000, -1));
+        arrangement.commit();
+        most = most.max(arrangement.committed().entries());
+    }
+    assert!(most <= 6000, "{most} entries of at most 1,000 rows");
 }

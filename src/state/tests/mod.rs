@@ -1,23 +1,31 @@
 //! What the tests share: byte rows, and contents as they should be.
 #![allow(clippy::unwrap_used)]
 
+mod budget;
+mod calls;
 mod checkpoint;
 mod damage;
+mod files;
 mod fuzz;
 mod merging;
 mod model_add;
 mod model_replace;
 mod overlay;
 mod probing;
+mod workers;
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use fault::Failpoints;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use tempfile::TempDir;
 use zset::{RowBytes, key_hash};
 
-use crate::{Arrangement, ArrangementId, Law, Matches, Snapshot};
+use crate::{Arrangement, ArrangementId, Budget, Law, Matches, Restored, Snapshot, Store};
 
 pub(super) const ID: ArrangementId = ArrangementId { owner: 7, node: 3, slot: 1 };
 
@@ -82,6 +90,33 @@ pub(super) fn scanned(snapshot: &Snapshot, chunk: usize) -> Model {
 /// `count` rows under `count` keys of 8 bytes, from `from` on.
 pub(super) fn numbered(from: u64, count: u64, weight: i64) -> Vec<(Vec<u8>, Vec<u8>, i64)> {
     (from..from + count).map(|n| (n.to_be_bytes().to_vec(), format!("row number {n}").into_bytes(), weight)).collect()
+}
+
+/// A store that may have so much in memory.
+pub(super) struct Limited {
+    pub(super) dir: TempDir,
+    pub(super) store: Arc<Store>,
+}
+
+impl Limited {
+    pub(super) fn new(limit: u64) -> Self {
+        let dir = TempDir::new().unwrap();
+        let (store, _) = open_limited(dir.path(), limit);
+        Self { dir, store }
+    }
+
+    pub(super) fn arrangement(&self, law: Law) -> Arrangement {
+        self.store.arrangement(ID, law)
+    }
+}
+
+pub(super) fn open_limited(dir: &Path, limit: u64) -> (Arc<Store>, Option<Restored>) {
+    Store::open_with(dir, Failpoints::default(), Arc::new(Budget::new(limit))).unwrap()
+}
+
+/// Stores in which everything is stored, what fits in little memory is not, and everything is in memory.
+pub(super) fn budgets() -> [Limited; 3] {
+    [0, 200 << 10, u64::MAX].map(Limited::new)
 }
 
 pub(super) fn adding() -> Arrangement {

@@ -3,8 +3,8 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Model, adding, bytes, per_key, random, scanned, stage};
-use crate::{End, Snapshot};
+use super::{Model, adding, budgets, bytes, per_key, random, scanned, stage};
+use crate::{End, Law, Snapshot};
 
 /// Few keys with few rows each, so that everything cancels often.
 fn changes(random: &mut ChaCha8Rng) -> Vec<(Vec<u8>, Vec<u8>, i64)> {
@@ -52,9 +52,9 @@ fn check(snapshot: &Snapshot, model: &Model, random: &mut ChaCha8Rng) {
 #[test]
 fn model() {
     let mut random = random("add model");
-    for _ in 0..8 {
-        let (mut arrangement, mut committed, mut kept) = (adding(), Model::new(), Vec::new());
-        for _ in 0..120 {
+    for limited in budgets().iter().cycle().take(6) {
+        let (mut arrangement, mut committed, mut kept) = (limited.arrangement(Law::Add), Model::new(), Vec::new());
+        for _ in 0..60 {
             let mut staged = committed.clone();
             for _ in 0..random.random_range(0..3) {
                 let changes = changes(&mut random);

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Model, bytes, per_key, random, replace, replacing, scanned};
-use crate::{End, Snapshot};
+use super::{Model, budgets, bytes, per_key, random, replace, replacing, scanned};
+use crate::{End, Law, Snapshot};
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -49,9 +49,10 @@ fn check(snapshot: &Snapshot, model: &Rows, random: &mut ChaCha8Rng, keys: u16) 
 #[test]
 fn model() {
     let mut random = random("replace model");
-    for keys in [1u16, 5, 300, 300, 5000, 60000] {
-        let (mut arrangement, mut committed, mut kept) = (replacing(), Rows::new(), Vec::new());
-        for _ in 0..120 {
+    let budgets = budgets();
+    for (limited, keys) in budgets.iter().flat_map(|limited| [1u16, 5, 300, 5000, 60000].map(|keys| (limited, keys))) {
+        let (mut arrangement, mut committed, mut kept) = (limited.arrangement(Law::Replace), Rows::new(), Vec::new());
+        for _ in 0..60 {
             let mut staged = committed.clone();
             for _ in 0..random.random_range(0..3) {
                 let changes = changes(&mut random, keys);

@@ -63,7 +63,7 @@ fn probe_end_reads_one_end() {
 /// Keys whose 64-bit hashes are equal are still different keys.
 #[test]
 fn keys_with_one_hash_are_told_apart() {
-    let mut out = crate::batch::BatchBuilder::with_capacity(6, 100);
+    let mut out = crate::columns::ColumnsBuilder::with_capacity(6, 100);
     for (hash, key, row) in [(4, "z", "1"), (5, "a", "2"), (5, "b", "3"), (5, "b", "4"), (5, "d", "5"), (6, "b", "6")] {
         out.push(hash, key.as_bytes(), row.as_bytes(), 1);
     }

@@ -19,11 +19,11 @@ pub(super) struct Part {
     pub ordered: Option<Ordered>,
 }
 
-/// The same values as bytes in the order of (group, value), each once, and where all of a group's values are.
+/// The same values as bytes, those of a group behind one another, each once, and where all of a group's values are.
 pub(super) struct Ordered {
     pub bytes: RowBytes,
-    /// Group key -> value, with this step's changes.
-    pub all: Snapshot,
+    /// Group key -> value, with this step's changes; `None`: values only come, and are not kept.
+    pub all: Option<Snapshot>,
 }
 
 /// The accumulators of one call. Groups are numbered within a step.

@@ -13,6 +13,8 @@ use super::totals::{divide_rounded, out_of_range, power_of_ten};
 const SIGNIFICANT_DIGITS_MIN: i32 = 16;
 /// DEC_DIGITS: decimal digits in one of base 10000.
 const DIGITS: i32 = 4;
+/// Decimal digits that are left out at a time where only the first ones matter.
+const DROPPED: u32 = 18;
 
 /// `units` x 10^-scale / count at the scale `output`, after rounding at PostgreSQL's scale. `shown`: all digits of the scale
 /// count as shown, also trailing zeros.
@@ -69,16 +71,23 @@ fn result_scale(units: i256, scale: i32, count: i64) -> i32 {
 
 /// The weight and value of the first base-10000 digit that is not zero; of zero both are 0.
 fn leading(units: i256, scale: i32) -> (i32, i32) {
-    let magnitude = units.wrapping_abs();
-    let text = magnitude.to_string();
-    if magnitude == i256::ZERO {
+    // Of a wide number the first 20 digits or more.
+    let (mut top, mut dropped) = (units, 0);
+    while top.to_i128().is_none() {
+        top = top.wrapping_div(i256::from_i128(10i128.pow(DROPPED)));
+        dropped += DROPPED as i32;
+    }
+    let top = top.as_i128().unsigned_abs();
+    if top == 0 {
         return (0, 0);
     }
+    let length = top.ilog10() as i32 + 1;
     // The power of ten of the first decimal digit, and how many decimal digits the first base-10000 digit has.
-    let exponent = text.len() as i32 - 1 - scale;
+    let exponent = length + dropped - 1 - scale;
     let digits = exponent.rem_euclid(DIGITS) + 1;
-    let first = text.bytes().chain(std::iter::repeat(b'0')).take(digits as usize);
-    (exponent.div_euclid(DIGITS), first.fold(0, |value, digit| value * 10 + i32::from(digit - b'0')))
+    let power = 10u128.pow((length - digits).unsigned_abs());
+    let first = if length < digits { top * power } else { top / power };
+    (exponent.div_euclid(DIGITS), first as i32)
 }
 
 #[cfg(test)]
@@ -115,6 +124,20 @@ mod tests {
         assert!(behind[digits as usize..].bytes().all(|digit| digit == b'0'));
         let point = if digits == 0 { "" } else { "." };
         format!("{sign}{whole}{point}{}", &behind[..digits as usize])
+    }
+
+    #[test]
+    fn the_first_digits_are_those_of_the_text() {
+        let mut values: Vec<i256> = (0..255).map(|at| i256::from(2).wrapping_pow(at)).collect();
+        values.extend((0..77).flat_map(|at| [-1, 0, 1].map(|one| i256::from(10).wrapping_pow(at) + i256::from(one))));
+        for (value, scale) in values.iter().flat_map(|value| [0, 1, 2, 3, 38].map(|scale| (*value, scale))) {
+            let text = value.to_string();
+            let exponent = text.len() as i32 - 1 - scale;
+            let digits = exponent.rem_euclid(DIGITS) as usize + 1;
+            let first = format!("{text:0<4}")[..digits].parse().unwrap();
+            let expected = if value == i256::ZERO { (0, 0) } else { (exponent.div_euclid(DIGITS), first) };
+            assert_eq!((leading(value, scale), leading(-value, scale)), (expected, expected), "{value}e-{scale}");
+        }
     }
 
     #[test]

@@ -4,8 +4,15 @@
 //! Bit 0 stands for 2^-1074, the least double. The number is two's complement in 64-bit limbs; only the limbs in use are
 //! kept, from `low` up, and the sign of the last goes on for ever.
 
+use std::iter;
+
+use smallvec::SmallVec;
+
 use super::encoding::Reader;
 use crate::FlowError;
+
+/// As many as sums of ordinary floats need are kept in place, so that a group's sum allocates nothing.
+type Limbs = SmallVec<[u64; 6]>;
 
 /// The exponent of bit 0.
 const LEAST: i32 = -1074;
@@ -14,7 +21,7 @@ const LEAST: i32 = -1074;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Exact {
     low: usize,
-    limbs: Vec<u64>,
+    limbs: Limbs,
 }
 
 /// What a limb above all others is.
@@ -71,10 +78,10 @@ impl Exact {
     fn reach(&mut self, low: usize, high: usize) {
         if self.limbs.is_empty() {
             self.low = low;
-            self.limbs.push(0);
+            self.limbs.resize(1, 0);
         }
         if low < self.low {
-            self.limbs.splice(0..0, std::iter::repeat_n(0, self.low - low));
+            self.limbs.insert_many(0, iter::repeat_n(0, self.low - low));
             self.low = low;
         }
         let fill = self.limbs.last().map_or(0, |last| sign(*last));
@@ -93,7 +100,7 @@ impl Exact {
     /// Reads what was stored.
     pub(super) fn load(from: &mut Reader<'_>) -> Result<Self, FlowError> {
         let (len, low) = (from.u8()?, from.u8()?);
-        let limbs = (0..len).map(|_| Ok(from.i64()? as u64)).collect::<Result<Vec<_>, FlowError>>()?;
+        let limbs = (0..len).map(|_| from.i64().map(|limb| limb as u64)).collect::<Result<Limbs, _>>()?;
         Ok(Self { low: low.into(), limbs })
     }
 
@@ -145,14 +152,13 @@ impl Exact {
     }
 }
 
-fn negated(limbs: &[u64]) -> Vec<u64> {
+fn negated(limbs: &Limbs) -> Limbs {
+    let mut negated = limbs.clone();
     let mut carry = true;
-    let negate = |limb: &u64| {
-        let (value, over) = (!limb).overflowing_add(u64::from(carry));
-        carry = over;
-        value
-    };
-    limbs.iter().map(negate).collect()
+    for limb in negated.iter_mut() {
+        (*limb, carry) = (!*limb).overflowing_add(u64::from(carry));
+    }
+    negated
 }
 
 /// 2^exponent, for -1074..=1023.

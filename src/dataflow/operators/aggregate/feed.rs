@@ -1,7 +1,7 @@
 //! A feed: the values of one argument under one filter, evaluated once for all calls that have both.
 //!
 //! A feed of distinct values keeps (group, value) -> count and passes on only that a value comes or goes; one for min and
-//! max keeps group -> values. Both are state shared by the calls.
+//! max keeps group -> values, unless they only come. Both are state shared by the calls.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::datatypes::SchemaRef;
 use plan::{AggregateCall, AggregateFunction};
 use state::Arrangement;
-use zset::{Column, ColumnType, Delta, RowBytes, RowCodec, RowType};
+use zset::{Column, ColumnType, Delta, RowBytes, RowCodec, RowType, sorted_by_key};
 
 use super::accumulator::{Ordered, Part};
 use crate::operators::distinct::transitions;
-use crate::rows::{eval, gather, net_groups, where_true};
+use crate::rows::{Interned, eval, gather, net, where_true};
 use crate::{Eval, FlowError};
 
 /// What a feed passes on.
@@ -75,11 +75,11 @@ impl Feed {
             && text(&self.filter) == text(&call.filter)
     }
 
-    /// The values of a delta whose rows are in `groups`. The filter comes first: the argument is only evaluated on rows
+    /// The values of a delta whose rows are in the groups `of`. The filter comes first: the argument is only evaluated on rows
     /// that pass, as PostgreSQL does.
-    pub fn step(&mut self, input: &Delta, groups: &[u32], keys: &RowBytes) -> Result<Part, FlowError> {
+    pub fn step(&mut self, input: &Delta, of: &Interned) -> Result<Part, FlowError> {
         let (rows, chosen) = self.filtered(input.batch())?;
-        let mut groups = chosen.as_ref().map_or_else(|| groups.to_vec(), |at| pick(groups, at));
+        let mut groups = chosen.as_ref().map_or_else(|| of.ids.clone(), |at| pick(&of.ids, at));
         let weights = input.weights().values();
         let mut weights = chosen.as_ref().map_or_else(|| weights.to_vec(), |at| pick(weights, at));
         let Some(argument) = &self.argument else {
@@ -98,8 +98,8 @@ impl Feed {
         }
         match self.kind {
             Kind::All => Ok(Part { groups, values: Some(values), weights, ordered: None }),
-            Kind::Distinct => self.distinct(&groups, &values, &weights, keys),
-            Kind::Ordered => self.ordered(&groups, &values, &weights, keys),
+            Kind::Distinct => self.distinct(&groups, &values, &weights, of),
+            Kind::Ordered => self.ordered(&groups, &values, &weights, of),
         }
     }
 
@@ -122,16 +122,16 @@ impl Feed {
         groups: &[u32],
         values: &ArrayRef,
         weights: &[i64],
-        keys: &RowBytes,
+        of: &Interned,
     ) -> Result<Part, FlowError> {
         let bytes = self.codec.encode(&[Arc::clone(values)]);
-        let (at, sums): (Vec<u32>, Vec<i64>) = net_groups(weights, groups, &bytes)?.into_iter().unzip();
+        let (at, sums): (Vec<u32>, Vec<i64>) = net_groups(weights, groups, &bytes, of)?.into_iter().unzip();
         // Row bytes end themselves, so that the two together are one key.
         let mut both = RowBytes::default();
         let mut key = Vec::new();
         for &at in &at {
             key.clear();
-            key.extend_from_slice(keys.row(groups[at as usize] as usize));
+            key.extend_from_slice(of.keys.row(groups[at as usize] as usize));
             key.extend_from_slice(bytes.row(at as usize));
             both.push(&key);
         }
@@ -147,17 +147,53 @@ impl Feed {
         groups: &[u32],
         values: &ArrayRef,
         weights: &[i64],
-        keys: &RowBytes,
+        of: &Interned,
     ) -> Result<Part, FlowError> {
         let bytes = self.codec.encode(&[Arc::clone(values)]);
-        let (at, weights): (Vec<u32>, Vec<i64>) = net_groups(weights, groups, &bytes)?.into_iter().unzip();
+        let Some(state) = &mut self.state else { return extremes(groups, &bytes, weights, of.hashes.len()) };
+        let (at, weights): (Vec<u32>, Vec<i64>) = net_groups(weights, groups, &bytes, of)?.into_iter().unzip();
         let groups = pick(groups, &at);
         let bytes = bytes.gather(&at);
-        let state = self.state()?;
-        state.stage(&keys.gather(&groups), &bytes, &weights);
-        let ordered = Ordered { bytes, all: state.staged() };
+        let key = |at: usize| of.keys.row(groups[at] as usize);
+        let entries = (0..groups.len()).map(|at| (of.hashes[groups[at] as usize], key(at), bytes.row(at), weights[at]));
+        let size = (0..groups.len()).map(|at| key(at).len()).sum::<usize>() + bytes.data_len();
+        state.stage_sorted(groups.len(), size, entries);
+        let ordered = Ordered { bytes, all: Some(state.staged()) };
         Ok(Part { groups, values: None, weights, ordered: Some(ordered) })
     }
+}
+
+/// The least and the greatest value of each group, of values that only come: all that min and max ask.
+fn extremes(groups: &[u32], values: &RowBytes, weights: &[i64], count: usize) -> Result<Part, FlowError> {
+    if weights.iter().any(|weight| *weight < 0) {
+        return Err(FlowError::invariant("min or max: a value goes of those that only come"));
+    }
+    let mut ends: Vec<Option<(u32, u32)>> = vec![None; count];
+    for (at, group) in groups.iter().enumerate().filter(|(at, _)| weights[*at] != 0) {
+        let (value, at) = (values.row(at), at as u32);
+        match &mut ends[*group as usize] {
+            empty @ None => *empty = Some((at, at)),
+            Some((least, _)) if value < values.row(*least as usize) => *least = at,
+            Some((_, greatest)) if value > values.row(*greatest as usize) => *greatest = at,
+            Some(_) => {}
+        }
+    }
+    let (mut groups, mut bytes) = (Vec::new(), RowBytes::new());
+    for (group, (least, greatest)) in (0..).zip(ends).filter_map(|(group, ends)| Some((group, ends?))) {
+        for at in std::iter::once(least).chain((greatest != least).then_some(greatest)) {
+            groups.push(group);
+            bytes.push(values.row(at as usize));
+        }
+    }
+    let weights = vec![1; groups.len()];
+    Ok(Part { groups, values: None, weights, ordered: Some(Ordered { bytes, all: None }) })
+}
+
+/// Values in the order of their groups' hashes and keys, then of their bytes, equal ones of a group summed, zero gone.
+fn net_groups(weights: &[i64], groups: &[u32], values: &RowBytes, of: &Interned) -> Result<Vec<(u32, i64)>, FlowError> {
+    let hashed = groups.iter().zip(0..).map(|(group, at)| (of.hashes[*group as usize], at));
+    let sorted = sorted_by_key(hashed, |at| of.keys.row(groups[at] as usize), |at| values.row(at));
+    net(weights, &sorted, |a, b| groups[a] == groups[b] && values.row(a) == values.row(b))
 }
 
 fn pick<T: Copy>(from: &[T], at: &[u32]) -> Vec<T> {

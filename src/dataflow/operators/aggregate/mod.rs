@@ -5,7 +5,8 @@
 //!             └── one probe of: group key -> row count, accumulators, output row ──┘
 //! ```
 //! Work is per epoch and group, not per row. The old output is the row that state remembers, never computed again; where
-//! the new one is the same bytes, nothing is said. Slot 0 is that state, slots from 1 those of feeds that keep values.
+//! the new one is the same bytes, nothing is said. Slot 0 is that state, slots from 1 those of feeds that keep values: min and max
+//! have theirs, and leave it unused where no row of the input ever goes.
 
 mod accumulator;
 mod avg;
@@ -26,7 +27,7 @@ use arrow::compute::concat;
 use arrow::datatypes::{Schema, SchemaRef};
 use plan::{AggregateCall, AggregateFunction};
 use state::{Arrangement, End, Law, Matches};
-use zset::{ColumnType, Delta, RowBytes, RowCodec};
+use zset::{ColumnType, Delta, RowBytes, RowCodec, sorted_by_key};
 
 use super::{Operator, Slots};
 use crate::rows::{Interned, batch, describe, empty_rows, eval_all, gather};
@@ -96,10 +97,12 @@ fn accumulator(call: &AggregateCall<Arc<dyn Eval>>) -> Box<dyn Accumulator> {
 }
 
 impl Aggregate {
+    /// `only_come`: no row of the input ever goes.
     pub fn new(
         group: &[Arc<dyn Eval>],
         calls: &[AggregateCall<Arc<dyn Eval>>],
         schema: SchemaRef,
+        only_come: bool,
         slots: &mut Slots<'_>,
     ) -> Self {
         let part = |fields: &[Arc<arrow::datatypes::Field>]| RowCodec::new(Arc::new(Schema::new(fields.to_vec())));
@@ -110,10 +113,10 @@ impl Aggregate {
         let mut slot = 0;
         let calls = calls.iter().map(|call| {
             let feed = feeds.iter().position(|feed| feed.serves(call)).unwrap_or_else(|| {
-                let state = (Kind::of(call) != Kind::All).then(|| {
-                    slot += 1;
-                    slots.arrangement(slot, Law::Add)
-                });
+                let kind = Kind::of(call);
+                slot += u32::from(kind != Kind::All);
+                let keeps = kind == Kind::Distinct || kind == Kind::Ordered && !only_come;
+                let state = keeps.then(|| slots.arrangement(slot, Law::Add));
                 feeds.push(Feed::new(call, state));
                 feeds.len() - 1
             });
@@ -143,8 +146,9 @@ impl Aggregate {
     }
 
     /// Reads the touched groups' state into the accumulators. Returns it and the rows in each group.
-    fn load(&mut self, keys: &RowBytes) -> Result<(Old, Vec<i64>), FlowError> {
-        let matches = self.groups.staged().probe(keys)?;
+    fn load(&mut self, groups: &Interned) -> Result<(Old, Vec<i64>), FlowError> {
+        let keys = &groups.keys;
+        let matches = self.groups.staged().probe_hashed(keys, &groups.hashes)?;
         self.calls.iter_mut().for_each(|call| call.accumulator.start(keys.len()));
         let (mut counts, mut outputs) = (vec![0; keys.len()], vec![None; keys.len()]);
         for group in 0..keys.len() {
@@ -167,7 +171,7 @@ impl Aggregate {
             *count = added("the rows of a group", *count, *weight)?;
         }
         for (at, feed) in self.feeds.iter_mut().enumerate() {
-            let part = feed.step(input, &groups.ids, &groups.keys)?;
+            let part = feed.step(input, groups)?;
             for call in self.calls.iter_mut().filter(|call| call.feed == at) {
                 call.accumulator.update(&part, &groups.keys)?;
             }
@@ -202,22 +206,26 @@ impl Aggregate {
     }
 
     /// Stages the new state; of a group without rows none.
-    fn stage(&mut self, keys: &RowBytes, counts: &[i64], outputs: &RowBytes) {
-        let mut values = RowBytes::default();
-        let mut present = Vec::with_capacity(counts.len());
+    fn stage(&mut self, groups: &Interned, counts: &[i64], outputs: &RowBytes) {
+        let mut values = RowBytes::new();
         let mut value = Vec::new();
         for (group, count) in counts.iter().enumerate() {
             value.clear();
-            let stays = *count > 0 || self.is_global();
-            if stays {
+            if *count > 0 || self.is_global() {
                 put_i64(&mut value, *count);
                 self.calls.iter().for_each(|call| call.accumulator.store(group, &mut value));
                 value.extend_from_slice(outputs.row(group));
             }
             values.push(&value);
-            present.push(stays);
         }
-        self.groups.stage_replace(keys, &values, &present);
+        let keys = &groups.keys;
+        let order = sorted_by_key(groups.hashes.iter().copied().zip(0..), |at| keys.row(at), |_| &[]);
+        // The state of a group begins with its count, so that it is never empty.
+        let entries = order.iter().map(|&at| {
+            let at = at as usize;
+            (groups.hashes[at], keys.row(at), Some(values.row(at)).filter(|value| !value.is_empty()))
+        });
+        self.groups.stage_replace_sorted(order.len(), keys.data_len() + values.data_len(), entries);
     }
 
     /// What changes of the output: old rows go, new ones come, the same are not mentioned.
@@ -273,13 +281,13 @@ impl Operator for Aggregate {
     fn step(&mut self, inputs: &[Delta]) -> Result<Delta, FlowError> {
         let input = &inputs[0];
         let groups = self.grouped(input)?;
-        let (old, mut counts) = self.load(&groups.keys)?;
+        let (old, mut counts) = self.load(&groups)?;
         if !input.is_empty() {
             self.update(input, &groups, &mut counts)?;
         }
         let results = self.results(&groups.keys)?;
         let outputs = self.output_codec.encode_batch(&results);
-        self.stage(&groups.keys, &counts, &outputs);
+        self.stage(&groups, &counts, &outputs);
         self.due = false;
         self.changes(&groups.keys, &counts, &old, (&results, &outputs))
     }

@@ -9,27 +9,29 @@
 //! each pair is computed first, as new x new - old x old, and a pair of weight zero is never made (`pairs`).
 
 mod pairs;
+mod pool;
 mod side;
 
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use state::{Arrangement, Matches, Snapshot};
 use zset::{Delta, DeltaBuilder, RowBytes, RowCodec};
 
 use super::Operator;
-use crate::rows::{batch, eval, gather, where_true};
+use crate::rows::{batch, eval, where_true};
 use crate::{Eval, FlowError};
-use pairs::{Group, Pairs};
+use pairs::{Group, Pairs, Sides};
+use pool::Pool;
 use side::Changed;
 pub(crate) use side::Side;
 
 /// Keys probed at once: bounds the matches in memory.
 const KEYS_MAX: usize = 2048;
+/// A worker joins no fewer keys at a time.
+const KEYS_MIN: usize = 1024;
 /// Pairs made into rows at once: bounds what a residual that drops most of them costs in memory.
 const PAIRS_MAX: usize = 1 << 16;
 
@@ -44,78 +46,75 @@ pub(crate) struct Join {
 
 /// What one step works with.
 struct Step<'a> {
-    left: &'a Changed,
-    right: &'a Changed,
+    left: &'a Changed<'a>,
+    right: &'a Changed<'a>,
     left_new: Snapshot,
     right_old: Snapshot,
-}
-
-/// The rows of one side that a chunk of keys needs: the changed ones, then those found in state.
-struct Pool {
-    rows: RecordBatch,
-    /// Where in the side's changed rows the pool begins.
-    start: usize,
-    /// How many of them it has: matches follow.
-    changed: usize,
+    codecs: (&'a RowCodec, &'a RowCodec),
+    residual: Option<&'a Arc<dyn Eval>>,
+    schema: &'a SchemaRef,
 }
 
 impl Join {
     pub fn new(left: Side, right: Side, residual: Option<Arc<dyn Eval>>, schema: SchemaRef) -> Self {
         Self { left, right, residual, schema, key_codec: None }
     }
+}
+
+impl Step<'_> {
+    /// The result of some keys.
+    fn of(&self, keys: &[Key]) -> Result<DeltaBuilder, FlowError> {
+        let mut out = DeltaBuilder::new(Arc::clone(self.schema));
+        keys.chunks(KEYS_MAX).try_for_each(|keys| self.chunk(keys, &mut out))?;
+        Ok(out)
+    }
 
     /// The keys of a chunk: how each side has them.
-    fn chunk(&self, step: &Step<'_>, keys: &[Key], out: &mut DeltaBuilder) -> Result<(), FlowError> {
-        let left_matches = probe(&step.left_new, step.right, keys.iter().map(|key| key.right))?;
-        let right_matches = probe(&step.right_old, step.left, keys.iter().map(|key| key.left))?;
-        let left = pool(&self.left, step.left, keys.iter().filter_map(|key| key.left), &left_matches)?;
-        let right = pool(&self.right, step.right, keys.iter().filter_map(|key| key.right), &right_matches)?;
+    fn chunk(&self, keys: &[Key], out: &mut DeltaBuilder) -> Result<(), FlowError> {
+        let left_matches = probe(&self.left_new, self.right, keys.iter().map(|key| key.right))?;
+        let right_matches = probe(&self.right_old, self.left, keys.iter().map(|key| key.left))?;
+        let left = Pool::new(self.left.delta.batch(), &left_matches, self.codecs.0);
+        let right = Pool::new(self.right.delta.batch(), &right_matches, self.codecs.1);
         let mut pairs = Pairs::default();
         let (mut probed_left, mut probed_right) = (0, 0);
+        let sides = Sides { left: self.left, right: self.right, left_new: &left_matches, right_old: &right_matches };
         for key in keys {
             let group = Group {
-                left: key.left.map_or(0..0, |at| step.left.range(at)),
-                right: key.right.map_or(0..0, |at| step.right.range(at)),
+                left: key.left.map_or(0..0, |at| self.left.range(at)),
+                right: key.right.map_or(0..0, |at| self.right.range(at)),
                 left_matches: key.right.map_or(0..0, |_| next(&left_matches, &mut probed_left)),
                 right_matches: key.left.map_or(0..0, |_| next(&right_matches, &mut probed_right)),
             };
-            let sides = pairs::Sides {
-                left: step.left,
-                right: step.right,
-                left_new: &left_matches,
-                right_old: &right_matches,
-                left_base: (left.start, left.changed),
-                right_base: (right.start, right.changed),
-            };
-            let mut full = |pairs: &mut Pairs| self.flush(&left.rows, &right.rows, pairs, out);
+            let mut full = |pairs: &mut Pairs| self.flush(&left, &right, pairs, out);
             pairs.of(&group, &sides, PAIRS_MAX, &mut full)?;
         }
-        self.flush(&left.rows, &right.rows, &mut pairs, out)
+        self.flush(&left, &right, &mut pairs, out)
     }
 
     /// Makes rows of pairs, keeps those for which the residual is true.
     fn flush(
         &self,
-        left: &RecordBatch,
-        right: &RecordBatch,
+        left: &Pool<'_>,
+        right: &Pool<'_>,
         pairs: &mut Pairs,
         out: &mut DeltaBuilder,
     ) -> Result<(), FlowError> {
-        let Pairs { left: left_at, right: right_at, weights } = std::mem::take(pairs);
+        let (left_at, right_at) = (std::mem::take(&mut pairs.left), std::mem::take(&mut pairs.right));
+        let weights = std::mem::take(&mut pairs.weights);
         if weights.is_empty() {
             return Ok(());
         }
-        let (left_at, right_at) = (UInt32Array::from(left_at), UInt32Array::from(right_at));
-        let left = left.columns().iter().map(|column| gather(column, &left_at));
-        let right = right.columns().iter().map(|column| gather(column, &right_at));
-        let columns = left.chain(right).collect::<Result<Vec<_>, _>>()?;
-        let rows = batch(&self.schema, columns, weights.len())?;
-        let Some(residual) = &self.residual else {
+        let mut columns = left.columns(left_at)?;
+        columns.extend(right.columns(right_at)?);
+        let rows = batch(self.schema, columns, weights.len())?;
+        let Some(residual) = self.residual else {
             out.push(Delta::new(rows, weights.into()));
             return Ok(());
         };
         let chosen = where_true(&eval(residual, &rows)?)?;
-        if !chosen.is_empty() {
+        if chosen.len() == weights.len() {
+            out.push(Delta::new(rows, weights.into()));
+        } else if !chosen.is_empty() {
             let kept = chosen.iter().map(|&at| weights[at as usize]).collect();
             out.push(Delta::new(rows, weights.into()).gather(chosen, kept));
         }
@@ -129,16 +128,26 @@ impl Operator for Join {
     }
 
     fn step(&mut self, inputs: &[Delta]) -> Result<Delta, FlowError> {
-        let left = self.left.changed(&inputs[0], &mut self.key_codec)?;
-        let right = self.right.changed(&inputs[1], &mut self.key_codec)?;
+        let (left, right) = (self.left.given(&inputs[0])?, self.right.given(&inputs[1])?);
+        let left = self.left.changed(&left, &mut self.key_codec)?;
+        let right = self.right.changed(&right, &mut self.key_codec)?;
         let right_old = self.right.arrangement.staged();
         self.left.stage(&left);
         self.right.stage(&right);
         let left_new = self.left.arrangement.staged();
-        let step = Step { left: &left, right: &right, left_new, right_old };
+        let step = Step {
+            left: &left,
+            right: &right,
+            left_new,
+            right_old,
+            codecs: (&self.left.codec, &self.right.codec),
+            residual: self.residual.as_ref(),
+            schema: &self.schema,
+        };
+        let keys = merged(&left, &right);
         let mut out = DeltaBuilder::new(Arc::clone(&self.schema));
-        for keys in merged(&left, &right).chunks(KEYS_MAX) {
-            self.chunk(&step, keys, &mut out)?;
+        for part in workers::map_pieces(keys.len(), KEYS_MIN, |piece| step.of(&keys[piece])) {
+            out.append(part?);
         }
         Ok(out.finish())
     }
@@ -166,7 +175,7 @@ struct Key {
 }
 
 /// The keys of both sides, each once, in their order.
-fn merged(left: &Changed, right: &Changed) -> Vec<Key> {
+fn merged(left: &Changed<'_>, right: &Changed<'_>) -> Vec<Key> {
     let (mut a, mut b) = (0, 0);
     let mut keys = Vec::with_capacity(left.hashes.len().max(right.hashes.len()));
     while a < left.hashes.len() || b < right.hashes.len() {
@@ -185,14 +194,18 @@ fn merged(left: &Changed, right: &Changed) -> Vec<Key> {
 /// What the other side has for the keys that this side changed.
 fn probe(
     snapshot: &Snapshot,
-    changed: &Changed,
+    changed: &Changed<'_>,
     keys: impl Iterator<Item = Option<usize>>,
 ) -> Result<Matches, FlowError> {
-    let keys: RowBytes = keys.flatten().map(|at| changed.keys.row(at)).collect();
-    if keys.is_empty() {
+    let mut probed = (RowBytes::new(), Vec::new());
+    for at in keys.flatten() {
+        probed.0.push(changed.keys.row(at));
+        probed.1.push(changed.hashes[at]);
+    }
+    if probed.1.is_empty() {
         return Ok(Matches::default());
     }
-    let matches = snapshot.probe(&keys)?;
+    let matches = snapshot.probe_hashed(&probed.0, &probed.1)?;
     if matches.weights.iter().any(|weight| *weight < 0) {
         return Err(FlowError::invariant(format!("arrangement {}: a row with a weight below zero", snapshot.id())));
     }
@@ -203,19 +216,4 @@ fn probe(
 fn next(matches: &Matches, probed: &mut usize) -> Range<usize> {
     *probed += 1;
     matches.range(*probed - 1)
-}
-
-/// The changed rows of a chunk's keys (adjacent, as they are sorted by key) and the matches.
-fn pool(
-    side: &Side,
-    changed: &Changed,
-    keys: impl Iterator<Item = usize> + Clone,
-    matches: &Matches,
-) -> Result<Pool, FlowError> {
-    let start = keys.clone().next().map_or(0, |first| changed.range(first).start);
-    let end = keys.last().map_or(start, |last| changed.range(last).end);
-    let parts = [changed.rows.slice(start, end - start), side.codec.decode_batch(matches.rows.iter())];
-    let rows = concat_batches(side.codec.schema(), &parts)
-        .map_err(|error| FlowError::invariant(format!("the rows of a join's side: {error}")))?;
-    Ok(Pool { rows, start, changed: end - start })
 }

@@ -17,6 +17,8 @@ pub(super) struct Pairs {
     pub left: Vec<u32>,
     pub right: Vec<u32>,
     pub weights: Vec<i64>,
+    /// Of a key of which both sides changed: kept for the next one.
+    merged: [Vec<Row>; 3],
 }
 
 /// One key: its changed rows on each side, and what state has for it where the other side changed.
@@ -27,15 +29,12 @@ pub(super) struct Group {
     pub right_matches: Range<usize>,
 }
 
-/// The rows that groups are ranges of.
+/// The rows that groups are ranges of. In a side's pool the matches are behind all rows of its delta.
 pub(super) struct Sides<'a> {
-    pub left: &'a Changed,
-    pub right: &'a Changed,
+    pub left: &'a Changed<'a>,
+    pub right: &'a Changed<'a>,
     pub left_new: &'a Matches,
     pub right_old: &'a Matches,
-    /// Where the pool begins among the changed rows, and how many of them it has before the matches.
-    pub left_base: (usize, usize),
-    pub right_base: (usize, usize),
 }
 
 /// A row of one side: its place in the pool, its weight before and after.
@@ -61,70 +60,89 @@ impl Pairs {
         max: usize,
         full: &mut impl FnMut(&mut Self) -> Result<(), FlowError>,
     ) -> Result<(), FlowError> {
-        let left = Found { matches: sides.left_new, range: group.left_matches.clone(), after: true };
-        let left = merged(sides.left, &group.left, sides.left_base, &left, !group.right.is_empty())?;
-        let right = Found { matches: sides.right_old, range: group.right_matches.clone(), after: false };
-        let right = merged(sides.right, &group.right, sides.right_base, &right, !group.left.is_empty())?;
-        let touched: Vec<Row> = right.iter().copied().filter(Row::changes).collect();
+        if group.right.is_empty() {
+            let (others, base) = (sides.right_old, sides.right.delta.len());
+            for row in group.left.clone() {
+                for found in group.right_matches.clone() {
+                    let weight = i128::from(sides.left.weights[row]) * i128::from(others.weights[found]);
+                    self.add(sides.left.places[row], (base + found) as u32, weight, max, full)?;
+                }
+            }
+            return Ok(());
+        }
+        if group.left.is_empty() {
+            let (others, base) = (sides.left_new, sides.left.delta.len());
+            for found in group.left_matches.clone() {
+                for row in group.right.clone() {
+                    let weight = i128::from(others.weights[found]) * i128::from(sides.right.weights[row]);
+                    self.add((base + found) as u32, sides.right.places[row], weight, max, full)?;
+                }
+            }
+            return Ok(());
+        }
+        let [mut left, mut right, mut touched] = std::mem::take(&mut self.merged);
+        [&mut left, &mut right, &mut touched].into_iter().for_each(Vec::clear);
+        merge(sides.left, &group.left, sides.left_new, &group.left_matches, true, &mut left)?;
+        merge(sides.right, &group.right, sides.right_old, &group.right_matches, false, &mut right)?;
+        touched.extend(right.iter().copied().filter(Row::changes));
         for one in &left {
             for other in if one.changes() { &right } else { &touched } {
                 let weight = i128::from(one.new) * i128::from(other.new) - i128::from(one.old) * i128::from(other.old);
-                if weight == 0 {
-                    continue;
-                }
-                let weight = i64::try_from(weight)
-                    .map_err(|_| FlowError::invariant("the weight of a joined row: over 64 bits"))?;
-                self.left.push(one.at);
-                self.right.push(other.at);
-                self.weights.push(weight);
-                if self.weights.len() >= max {
-                    full(self)?;
+                if weight != 0 {
+                    self.add(one.at, other.at, weight, max, full)?;
                 }
             }
         }
+        self.merged = [left, right, touched];
         Ok(())
+    }
+
+    #[inline]
+    fn add(
+        &mut self,
+        left: u32,
+        right: u32,
+        weight: i128,
+        max: usize,
+        full: &mut impl FnMut(&mut Self) -> Result<(), FlowError>,
+    ) -> Result<(), FlowError> {
+        let weight =
+            i64::try_from(weight).map_err(|_| FlowError::invariant("the weight of a joined row: over 64 bits"))?;
+        self.left.push(left);
+        self.right.push(right);
+        self.weights.push(weight);
+        if self.weights.len() >= max { full(self) } else { Ok(()) }
     }
 }
 
-/// What state has for a key of one side.
-struct Found<'a> {
-    matches: &'a Matches,
-    range: Range<usize>,
-    /// Whether state was read after the changes, or before.
-    after: bool,
-}
-
-/// Merges the changed rows of a key with those in state, both in the order of their bytes.
-///
-/// State is probed if the other side changed too. If it did not, a row's weights here are only right in their difference;
-/// that is all that matters, for the other side's rows then weigh the same before and after.
-fn merged(
-    changed: &Changed,
+/// Merges the changed rows of a key with those in state, both in the order of their bytes. `after`: state was read after the
+/// changes.
+fn merge(
+    changed: &Changed<'_>,
     rows: &Range<usize>,
-    (start, count): (usize, usize),
-    found: &Found<'_>,
-    probed: bool,
-) -> Result<Vec<Row>, FlowError> {
-    let mut merged = Vec::with_capacity(rows.len() + found.range.len());
-    let (mut a, mut b) = (rows.start, found.range.start);
-    while a < rows.end || b < found.range.end {
-        let order = match (a < rows.end, b < found.range.end) {
-            (true, true) => changed.bytes.row(a).cmp(found.matches.rows.row(b)),
+    found: &Matches,
+    range: &Range<usize>,
+    after: bool,
+    merged: &mut Vec<Row>,
+) -> Result<(), FlowError> {
+    let (mut a, mut b) = (rows.start, range.start);
+    while a < rows.end || b < range.end {
+        let order = match (a < rows.end, b < range.end) {
+            (true, true) => changed.bytes(a).cmp(found.rows.row(b)),
             (true, false) => Ordering::Less,
             _ => Ordering::Greater,
         };
         let change = if order.is_le() { changed.weights[a] } else { 0 };
-        let kept = if order.is_ge() { found.matches.weights[b] } else { 0 };
-        let at = if order.is_le() { a - start } else { count + b } as u32;
-        let other = if found.after { kept.checked_sub(change) } else { kept.checked_add(change) };
-        let other = other.filter(|other| !probed || (*other >= 0 && kept >= 0));
-        let other = other.ok_or_else(|| {
+        let kept = if order.is_ge() { found.weights[b] } else { 0 };
+        let at = if order.is_le() { changed.places[a] } else { (changed.delta.len() + b) as u32 };
+        let other = if after { kept.checked_sub(change) } else { kept.checked_add(change) };
+        let other = other.filter(|other| *other >= 0 && kept >= 0).ok_or_else(|| {
             FlowError::invariant(format!("a join: a row of weight {kept} in state, changed by {change}"))
         })?;
-        let (old, new) = if found.after { (other, kept) } else { (kept, other) };
+        let (old, new) = if after { (other, kept) } else { (kept, other) };
         merged.push(Row { at, old, new });
         a += usize::from(order.is_le());
         b += usize::from(order.is_ge());
     }
-    Ok(merged)
+    Ok(())
 }

@@ -1,14 +1,14 @@
-//! One side of a join: its keys, its state (key -> rows), and a step's changes sorted by key, as state is.
+//! One side of a join: its keys, its state (key -> rows), and a step's changes in the order of their keys, as state is.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use state::Arrangement;
-use zset::{Delta, RowBytes, RowCodec, key_hash, sorted_by};
+use zset::{Delta, RowBytes, RowCodec, key_hash, sorted_by_key};
 
-use crate::rows::{batch, empty_rows, eval_all, net};
+use crate::rows::{empty_rows, eval_all, summed, under};
 use crate::{Eval, FlowError};
 
 pub(crate) struct Side {
@@ -17,27 +17,42 @@ pub(crate) struct Side {
     pub(super) arrangement: Arrangement,
 }
 
-/// The consolidated changes of a side, in the order (hash of the key, key, row).
-pub(super) struct Changed {
+static NOTHING: RowBytes = RowBytes::new();
+
+/// The consolidated changes of a side, in the order (hash of the key, key, row). The rows themselves stay where they are.
+pub(super) struct Changed<'a> {
     /// Each key once.
     pub keys: RowBytes,
     /// Their hashes.
     pub hashes: Vec<u64>,
-    /// For each key, where its rows end.
+    /// For each key, where its rows end in `places` and `weights`.
     ends: Vec<usize>,
-    /// The rows.
-    pub rows: RecordBatch,
-    /// Their bytes.
-    pub bytes: RowBytes,
+    /// Where each row is in `delta`.
+    pub places: Vec<u32>,
     /// Their weights, none zero.
     pub weights: Vec<i64>,
+    /// The rows, as they came.
+    pub delta: &'a Delta,
+    /// Their bytes.
+    bytes: &'a RowBytes,
 }
 
-impl Changed {
+impl<'a> Changed<'a> {
     /// Where the rows of a key are.
     pub fn range(&self, key: usize) -> Range<usize> {
         let start = if key == 0 { 0 } else { self.ends[key - 1] };
         start..self.ends[key]
+    }
+
+    /// The bytes of a row.
+    #[inline]
+    pub fn bytes(&self, row: usize) -> &[u8] {
+        self.bytes.row(self.places[row] as usize)
+    }
+
+    fn nothing(delta: &'a Delta) -> Self {
+        let keys = RowBytes::new();
+        Self { keys, hashes: vec![], ends: vec![], places: vec![], weights: vec![], delta, bytes: &NOTHING }
     }
 }
 
@@ -46,56 +61,56 @@ impl Side {
         Self { keys: keys.to_vec(), codec: RowCodec::new(schema), arrangement }
     }
 
-    /// Evaluates the keys, drops rows that match nothing, sorts and sums.
-    pub(super) fn changed(&self, delta: &Delta, codec: &mut Option<RowCodec>) -> Result<Changed, FlowError> {
+    /// The rows of a delta as this side's.
+    pub(super) fn given(&self, delta: &Delta) -> Result<Delta, FlowError> {
+        under(self.codec.schema(), delta)
+    }
+
+    /// Evaluates the keys of what it was given, drops rows that match nothing, sorts and sums.
+    pub(super) fn changed<'a>(&self, delta: &'a Delta, codec: &mut Option<RowCodec>) -> Result<Changed<'a>, FlowError> {
         if delta.is_empty() {
-            let rows = RecordBatch::new_empty(Arc::clone(self.codec.schema()));
-            return Ok(Changed {
-                keys: RowBytes::default(),
-                hashes: vec![],
-                ends: vec![],
-                rows,
-                bytes: RowBytes::default(),
-                weights: vec![],
-            });
+            return Ok(Changed::nothing(delta));
         }
         let columns = eval_all(&self.keys, delta.batch())?;
         let keys = encode_keys(&columns, delta.len(), codec)?;
         let bytes = delta.bytes(&self.codec);
+        let hashes: Vec<u64> = keys.iter().map(key_hash).collect();
         let null = |at: u32| columns.iter().any(|column| column.is_null(at as usize));
-        let (kept, weights): (Vec<u32>, Vec<i64>) =
-            (0..delta.len() as u32).filter(|&at| !null(at)).map(|at| (at, delta.weights().value(at as usize))).unzip();
-        let key = |at: usize| keys.row(kept[at] as usize);
-        let row = |at: usize| bytes.row(kept[at] as usize);
-        let hashes: Vec<u64> = (0..kept.len()).map(|at| key_hash(key(at))).collect();
-        let number = |at: usize| u128::from(hashes[at]) << 64;
-        let sorted = sorted_by(kept.len(), number, |a, b| key(a).cmp(key(b)).then_with(|| row(a).cmp(row(b))));
-        let sums = net(&weights, &sorted, |a, b| key(a) == key(b) && row(a) == row(b))?;
-        let (mut distinct, mut of_distinct, mut ends) = (RowBytes::default(), Vec::new(), Vec::new());
-        for (place, (at, _)) in sums.iter().enumerate() {
-            let key = key(*at as usize);
-            if place > 0 && distinct.row(distinct.len() - 1) == key {
-                ends.pop();
-            } else {
-                distinct.push(key);
-                of_distinct.push(hashes[*at as usize]);
+        let nulls = columns.iter().any(|column| column.null_count() > 0);
+        let kept = (0..delta.len() as u32).filter(|&at| !nulls || !null(at));
+        let hashed = kept.map(|at| (hashes[at as usize], at));
+        let sorted = sorted_by_key(hashed, |at| keys.row(at), |at| bytes.row(at));
+        let mut changed = Changed { bytes, ..Changed::nothing(delta) };
+        let same_key = |a: usize, b: usize| hashes[a] == hashes[b] && keys.row(a) == keys.row(b);
+        for of_key in sorted.chunk_by(|&a, &b| same_key(a as usize, b as usize)) {
+            let before = changed.places.len();
+            let same_row = |a: usize, b: usize| !delta.is_distinct() && bytes.row(a) == bytes.row(b);
+            for of_row in of_key.chunk_by(|&a, &b| same_row(a as usize, b as usize)) {
+                let weight = summed(of_row, delta.weights().values())?;
+                if weight != 0 {
+                    changed.places.push(of_row[0]);
+                    changed.weights.push(weight);
+                }
             }
-            ends.push(place + 1);
+            if changed.places.len() > before {
+                let first = of_key[0] as usize;
+                changed.keys.push(keys.row(first));
+                changed.hashes.push(hashes[first]);
+                changed.ends.push(changed.places.len());
+            }
         }
-        let (at, weights): (Vec<u32>, Vec<i64>) = sums.iter().map(|(at, sum)| (kept[*at as usize], *sum)).unzip();
-        let sorted = delta.gather(at, weights.clone());
-        let bytes = sorted.bytes(&self.codec).clone();
-        let rows = batch(self.codec.schema(), sorted.batch().columns().to_vec(), sorted.len())?;
-        Ok(Changed { keys: distinct, hashes: of_distinct, ends, rows, bytes, weights })
+        Ok(changed)
     }
 
     /// Stages the changes.
-    pub(super) fn stage(&mut self, changed: &Changed) {
-        if changed.weights.is_empty() {
-            return;
-        }
-        let keys = (0..changed.keys.len()).flat_map(|key| changed.range(key).map(move |_| changed.keys.row(key)));
-        self.arrangement.stage(&keys.collect(), &changed.bytes, &changed.weights);
+    pub(super) fn stage(&mut self, changed: &Changed<'_>) {
+        let of_keys = (0..changed.keys.len()).map(|key| changed.range(key).len() * changed.keys.row(key).len());
+        let bytes = changed.bytes.data_len() + of_keys.sum::<usize>();
+        let entries = (0..changed.keys.len()).flat_map(|key| {
+            let (hash, bytes) = (changed.hashes[key], changed.keys.row(key));
+            changed.range(key).map(move |row| (hash, bytes, changed.bytes(row), changed.weights[row]))
+        });
+        self.arrangement.stage_sorted(changed.weights.len(), bytes, entries);
     }
 }
 

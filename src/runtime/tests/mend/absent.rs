@@ -6,10 +6,9 @@ use zset::Partition;
 const SEVERAL: &str = "CREATE TABLE t (id INT, a INT, b INT) WITH (connector = 'log', topic = 'x,y', format = 'json');";
 
 /// Waits until t has so much of a topic.
+#[track_caller]
 fn wait(running: &Running, place: usize, end: i64) {
-    let partition = Partition::of(place, 0).unwrap();
-    let there = running.handle.shared().wait_position("t", partition, Offset(end), Instant::now() + DEADLINE);
-    assert!(there, "{:?}", running.handle.shared().sources());
+    running.read_to("t", Partition::of(place, 0).unwrap(), Offset(end));
 }
 
 /// t has 1 of x and 2, 3 of y, which is gone then.
@@ -80,7 +79,7 @@ fn a_topic_that_comes_back_as_another_is_for_the_user_to_judge() {
         running = world.again(running, between);
         append(&world.log, "other", 0, &[put(7, 7, 0), put(8, 8, 0), put(9, 9, 0)]);
         instead(&world, "y", "other");
-        let why = wait_until_halted(&running, "t");
+        let why = running.why_halted("t");
         assert!(why.contains("its record at offset 1 is not the one that was read there"), "{why}");
         assert_eq!(ids(&running), [1, 2, 3]);
         assert_eq!(notices(&running, "ALTER TABLE t ACCEPT LOSS"), [""; 0]);
@@ -129,7 +128,7 @@ fn a_source_is_not_reconciled_without_one_of_its_topics() {
     append(&world.log, "x", 0, &[put(4, 4, 0), put(5, 5, 0)]);
     world.log.inner.trim(&at("x", 0), Offset(2)).unwrap();
     let running = world.start();
-    let why = wait_until_halted(&running, "t");
+    let why = running.why_halted("t");
     assert!(why.contains("topic \"y\" is not there, and its rows would go"), "{why}");
     assert_eq!(ids(&running), [1, 2, 3]);
     running.stop().unwrap();

@@ -7,11 +7,10 @@ use super::*;
 
 const KEPT: Keeping = Keeping { tombstones_ms: 3_600_000, ..COMPACTED };
 
+#[track_caller]
 fn wait(running: &Running, topic: &str, place: usize, number: u32) {
     let end = running.log.bounds(&at(topic, number)).unwrap().high;
-    let partition = Partition::of(place, number as i32).unwrap();
-    let there = running.handle.shared().wait_position("t", partition, end, Instant::now() + DEADLINE);
-    assert!(there, "{topic} partition {number} is read to {end}: {:?}", running.handle.shared().sources());
+    running.read_to("t", Partition::of(place, number as i32).unwrap(), end);
 }
 
 /// It was not away for long: what came since is read as it is, by itself.

@@ -17,7 +17,7 @@ fn other_sources_are_halted_and_all_else_goes_on() {
         let why = halted(&running, "r").unwrap();
         assert!(why.contains("topic \"r\" partition 0") && why.contains("offsets 2 to 3"), "{why}");
         assert!(why.contains("RESTART FROM 'earliest'") && why.contains("ALTER TABLE r ACCEPT LOSS"), "{why}");
-        assert_eq!(running.rows("n").into_keys().collect::<Vec<_>>(), [r#"{"n":2}"#], "it keeps its rows");
+        assert_eq!(running.rows("n"), once([r#"{"n":2}"#]), "it keeps its rows");
     }
     running.feed("t", &[put(5, 5, 5)]);
     judge(&world, &running, &[(1, 1, 0), (2, 1, 0), (3, 3, 0), (5, 5, 5)]);
@@ -25,7 +25,7 @@ fn other_sources_are_halted_and_all_else_goes_on() {
     for between in [Between::Nothing, Between::Crash, Between::Stop] {
         running = world.again(running, between);
         assert_eq!(halted(&running, "r"), None);
-        wait_for_rows(&running, "n", &[r#"{"n":3}"#]);
+        running.until_rows("n", &[r#"{"n":3}"#]);
     }
     assert!(
         running.refusal("ALTER TABLE r ACCEPT LOSS").to_string().contains("nothing of the topic of table r is lost")
@@ -33,21 +33,21 @@ fn other_sources_are_halted_and_all_else_goes_on() {
     running.sql("ALTER TABLE r RESTART FROM 'earliest'");
     for between in [Between::Nothing, Between::Crash, Between::Stop] {
         running = world.again(running, between);
-        wait_for_rows(&running, "n", &[r#"{"n":1}"#]);
-        assert_eq!(running.rows("r").into_keys().collect::<Vec<_>>(), [row(4, 4, 4)]);
+        running.until_rows("n", &[r#"{"n":1}"#]);
+        assert_eq!(running.rows("r"), once([row(4, 4, 4)]));
     }
     running.feed("r", &[put(5, 5, 5), put(6, 6, 6)]);
     running.sql("ALTER TABLE r RESTART FROM '0:5'");
-    wait_for_rows(&running, "r", &[&row(6, 6, 6)]);
+    running.until_rows("r", &[&row(6, 6, 6)]);
     running.sql("ALTER TABLE r RESTART FROM latest");
-    wait_for_rows(&running, "r", &[]);
+    running.until_rows("r", &[]);
     running.feed("r", &[put(7, 7, 7)]);
-    assert_eq!(running.rows("r").into_keys().collect::<Vec<_>>(), [row(7, 7, 7)]);
+    assert_eq!(running.rows("r"), once([row(7, 7, 7)]));
     let time = |text: &str| running.refusal(&format!("ALTER TABLE r RESTART FROM '{text}'")).to_string();
     assert!(time("0:99").contains("holds offsets 3 to 7"), "{}", time("0:99"));
     assert!(time("1:0").contains("no partition 1"), "{}", time("1:0"));
     running.sql("ALTER TABLE r RESTART FROM '2020-09-13T12:26:40Z'");
-    wait_for_rows(&running, "n", &[r#"{"n":4}"#]);
+    running.until_rows("n", &[r#"{"n":4}"#]);
 }
 
 #[test]
@@ -69,13 +69,13 @@ fn a_topic_made_anew_is_for_the_user_to_judge() {
                     running = world.start();
                 }
             }
-            let why = wait_until_halted(&running, "t");
+            let why = running.why_halted("t");
             assert!(why.contains("deleted and made anew, or truncated") && why.contains("0 to 2"), "{why}");
             judge(&world, &running, &[(1, 1, 0), (2, 1, 0), (3, 3, 0)]);
             running.sql(statement);
             for between in [Between::Nothing, Between::Crash, Between::Stop] {
                 running = world.again(running, between);
-                until("it is read", || running.rows("t").len() == rows.len());
+                running.until("it is read", || running.rows("t").len() == rows.len());
                 judge(&world, &running, &rows);
             }
         }
@@ -145,7 +145,7 @@ fn a_debezium_source_that_may_have_missed_deletes_is_halted() {
     let why = halted(&running, "t").unwrap();
     assert!(why.contains("may have lost deletes") && why.contains("delete.retention.ms"), "{why}");
     running.sql("ALTER TABLE t RESTART FROM 'earliest'");
-    wait_for_rows(&running, "t", &[&row(2, 1, 1), &row(3, 1, 1)]);
+    running.until_rows("t", &[&row(2, 1, 1), &row(3, 1, 1)]);
 }
 
 #[test]
@@ -162,9 +162,9 @@ fn a_source_without_rows_goes_on_behind_what_it_lost() {
     assert!(halted(&running, "r").is_some());
     assert!(running.refusal("ALTER TABLE r RESTART FROM 'earliest'").to_string().contains("ACCEPT LOSS"));
     running.sql("ALTER TABLE r ACCEPT LOSS");
-    wait_for_rows(&running, "n", &[r#"{"n":2}"#]);
+    running.until_rows("n", &[r#"{"n":2}"#]);
     running.sql("CREATE STREAM TABLE m AS SELECT count(*) AS m FROM r");
-    assert_eq!(running.rows("m").into_keys().collect::<Vec<_>>(), [r#"{"m":1}"#], "it starts behind the loss");
+    assert_eq!(running.rows("m"), once([r#"{"m":1}"#]), "it starts behind the loss");
 }
 
 /// The topic has fewer partitions than it had: those that are gone are forgotten, and the process goes on.
@@ -189,7 +189,7 @@ fn a_topic_made_anew_with_fewer_partitions_is_read_anew() {
         judge(&world, &running, &[(8, 8, 8)]);
     }
     append(&world.log, "t2", 0, &[put(9, 9, 9)]);
-    until("it is read on", || running.rows("t").len() == 2);
+    running.until("it is read on", || running.rows("t").len() == 2);
     judge(&world, &running, &[(8, 8, 8), (9, 9, 9)]);
 }
 

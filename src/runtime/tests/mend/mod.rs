@@ -11,14 +11,14 @@ mod several;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api::{Keeping, Log};
 use zset::{Epoch, Offset, TimestampMs};
 
-use super::world::{
-    Between, DEADLINE, Running, T, World, append, at, gone, halted, make_topic, put, read, upserted, wait_until_halted,
-};
+use super::rows::once;
+use super::wait::{answer, until};
+use super::world::{Between, Running, T, World, append, at, gone, halted, make_topic, put, read, upserted};
 
 const SUM: &str = "CREATE STREAM TABLE s AS SELECT a, count(*) AS n FROM t GROUP BY a;\
     CREATE SINK out FROM s WITH (connector = 'log', topic = 'out', format = 'json', envelope = 'upsert');\
@@ -43,18 +43,6 @@ fn instead(world: &World, topic: &str, real: &str) {
     world.log.faults.instead.lock().unwrap().insert(topic.to_string(), real.to_string());
 }
 
-fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !so() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-fn wait_for_rows(running: &Running, table: &str, rows: &[&str]) {
-    until(&format!("{table} is {rows:?}"), || running.rows(table).keys().map(String::as_str).eq(rows.iter().copied()));
-}
-
 fn row(id: i64, a: i64, b: i64) -> String {
     format!(r#"{{"id":{id},"a":{a},"b":{b}}}"#)
 }
@@ -67,7 +55,7 @@ fn judge(world: &World, running: &Running, rows: &[(i64, i64, i64)]) {
     rows.iter().for_each(|(_, a, _)| *counts.entry(*a).or_default() += 1);
     let mut sums: Vec<String> = counts.iter().map(|(a, n)| format!(r#"{{"a":{a},"n":{n}}}"#)).collect();
     sums.sort();
-    assert_eq!(running.rows("s").into_keys().collect::<Vec<_>>(), sums);
+    assert_eq!(running.rows("s"), once(&sums));
     assert_eq!(upserted(&world.log, "out"), sums);
     assert_eq!(events(world), expected, "record by record");
 }

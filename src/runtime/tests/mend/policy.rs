@@ -29,7 +29,7 @@ fn a_source_that_its_policy_halted_is_reconciled_when_it_is_resumed_and_not_befo
     running.sql(&stopping());
     running.feed("t", &[put(1, 1, 1), put(2, 2, 2)]);
     append(&world.log, "t", 0, &[bad(3)]);
-    let why = wait_until_halted(&running, "t");
+    let why = running.why_halted("t");
     let epoch = running.handle.shared().epoch().0;
     running.stop().unwrap();
     append(&world.log, "t", 0, &[put(1, 9, 9), put(4, 4, 4)]);
@@ -38,12 +38,12 @@ fn a_source_that_its_policy_halted_is_reconciled_when_it_is_resumed_and_not_befo
     for between in [Between::Nothing, Between::Crash, Between::Stop] {
         running = world.again(running, between);
         assert_eq!(halted(&running, "t"), Some(why.clone()), "{between:?}");
-        assert_eq!(running.rows("t").into_keys().collect::<Vec<_>>(), [row(1, 1, 1), row(2, 2, 2)]);
+        assert_eq!(running.rows("t"), once([row(1, 1, 1), row(2, 2, 2)]));
         assert_eq!(running.handle.shared().epoch().0, epoch);
     }
     running.sql("ALTER TABLE t RESUME");
     assert_eq!(halted(&running, "t"), None);
-    assert_eq!(running.rows("t").into_keys().collect::<Vec<_>>(), [row(1, 9, 9), row(4, 4, 4)], "as the topic says");
+    assert_eq!(running.rows("t"), once([row(1, 9, 9), row(4, 4, 4)]), "as the topic says");
     running.feed("t", &[put(5, 5, 5)]);
     assert_eq!(running.rows("t").len(), 3);
 }
@@ -59,18 +59,17 @@ fn a_reader_that_fails_behind_a_bad_record_is_not_looked_into() {
     let mut engine = world.open().unwrap();
     append(&world.log, "t", 0, &[bad(1)]);
     let mut gathered = Gathered::default();
-    let deadline = Instant::now() + DEADLINE;
-    while engine.shared.metrics.counts()["records_in"] == 0 {
-        assert!(Instant::now() < deadline, "the record is gathered");
+    until("the record is gathered", || {
         engine.turn(&mut gathered, TURN).unwrap();
-    }
+        engine.shared.metrics.counts()["records_in"] > 0
+    });
     let trouble = Trouble::Log(LogError::Unusable("as it was told".into()));
     let ended = Arc::new(AtomicBool::new(false));
     engine.handle().events.send(Event::SourceFailed { table: ID, trouble, ended }).unwrap();
-    while engine.halts.is_empty() {
-        assert!(Instant::now() < deadline, "it is halted");
+    until("it is halted", || {
         engine.turn(&mut gathered, TURN).unwrap();
-    }
+        !engine.halts.is_empty()
+    });
     assert!(engine.retried.is_empty() && engine.doubts.is_empty() && engine.lost.is_empty());
 }
 
@@ -84,11 +83,10 @@ fn a_reader_that_could_not_be_made_is_made_later() {
     *world.log.faults.no_reader.lock().unwrap() = Some(2);
     engine.trouble(ID, Trouble::Log(LogError::Unusable("as it was told".into()))).unwrap();
     assert!(engine.doubts.contains_key(&ID), "it waits");
-    let deadline = Instant::now() + DEADLINE;
-    while engine.doubts.contains_key(&ID) {
-        assert!(Instant::now() < deadline, "it is looked at again");
+    until("it is looked at again", || {
         engine.turn(&mut Gathered::default(), TURN).unwrap();
-    }
+        !engine.doubts.contains_key(&ID)
+    });
     assert!(engine.lost.is_empty(), "{:?}", engine.lost);
     assert!(engine.sources.contains_key(&ID));
 }

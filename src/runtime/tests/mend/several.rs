@@ -19,7 +19,7 @@ fn events_of_two(world: &World) -> Running {
     running.sql(&T.replace("upsert", "debezium").replace("topic = 't'", "topic = 'a,b'"));
     append(&world.log, "a", 0, &[created(1)]);
     append(&world.log, "b", 0, &[created(2)]);
-    until("both are read", || running.rows("t").len() == 2);
+    running.until("both are read", || running.rows("t").len() == 2);
     running
 }
 
@@ -40,12 +40,7 @@ fn missed(engine: &Engine) -> Option<String> {
 }
 
 fn wait_until_missed(engine: &Engine) -> String {
-    let mut found = None;
-    until("the reader finds that it is behind", || {
-        found = missed(engine);
-        found.is_some()
-    });
-    found.unwrap()
+    answer("the reader finds that it is behind", || missed(engine).ok_or_else(|| "it says nothing".to_string()))
 }
 
 /// The loss of one was accepted, and the next start cannot ask what it keeps.
@@ -58,10 +53,10 @@ fn a_topic_that_is_gone_hides_no_deletes_of_another() {
         events_of_two(&world).stop().unwrap();
         instead(&world, away, "nowhere");
         let running = world.start();
-        assert!(wait_until_halted(&running, "t").contains(&format!("topic \"{away}\" partition 0")));
+        assert!(running.why_halted("t").contains(&format!("topic \"{away}\" partition 0")));
         running.sql("ALTER TABLE t ACCEPT LOSS");
         append(&world.log, there, 0, &[created(3)]);
-        until("the other is read on", || running.rows("t").len() == 3);
+        running.until("the other is read on", || running.rows("t").len() == 3);
         running.stop().unwrap();
         let engine = world.open().unwrap();
         assert_eq!(engine.keepings[&TableId(1)].get(&place), Some(&Some(COMPACTED_10_S)));

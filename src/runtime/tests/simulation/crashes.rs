@@ -13,10 +13,14 @@ impl World {
     /// A checkpoint is asked for.
     pub fn checkpoint(&mut self, _: &mut Dice) -> Checked {
         self.note("a checkpoint is asked for");
-        self.drive(|engine, _| match engine.checkpoint_now() {
-            // One that fails is not fatal.
-            Err(error) if error.to_string().contains("failpoint") => Ok(()),
-            made => made.map(|_| ()),
+        self.drive(|engine, _| {
+            // The loop does so before, for a commit that fails is fatal.
+            engine.land()?;
+            match engine.checkpoint_now() {
+                // One that fails is not.
+                Err(error) if error.to_string().contains("failpoint") => Ok(()),
+                made => made.map(|_| ()),
+            }
         })?;
         self.counts.count("checkpoints asked for");
         self.keep_copy();

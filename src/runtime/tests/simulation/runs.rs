@@ -5,6 +5,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use workers::Workers;
+
 use super::dice::Dice;
 use super::steps::{FIRST_STEPS, finish, step};
 use super::world::{Counts, World};
@@ -141,4 +143,32 @@ fn a_seed_runs_the_same_again() {
         };
         assert_eq!(trace(seed), trace(seed), "seed {seed}");
     }
+}
+
+/// Whatever the number of workers, every record of every topic is the same, in the same order: rows, sinks, dead letters, and the
+/// epoch records with their digests.
+#[test]
+fn a_seed_runs_the_same_by_any_number_of_workers() {
+    let mut forks = 0;
+    for seed in 0..12 {
+        let mut records = |threads| {
+            let mut world = World::new(seed);
+            world.workers = Workers::eager(threads).unwrap();
+            steps_of(seed).into_iter().for_each(|n| step(&mut world, seed, n).unwrap());
+            let ends = (world.log.transactions(0), world.trace.clone());
+            world.die();
+            forks += world.workers.forks();
+            ends
+        };
+        let (wanted, trace) = records(1);
+        for threads in [2, 4, 8] {
+            let (found, other) = records(threads);
+            assert_eq!(other, trace, "seed {seed} by {threads}");
+            for (found, wanted) in found.iter().zip(&wanted) {
+                assert_eq!(found, wanted, "seed {seed} by {threads}");
+            }
+            assert_eq!(found.len(), wanted.len(), "seed {seed} by {threads}");
+        }
+    }
+    assert!(forks > 300, "work was cut {forks} times");
 }

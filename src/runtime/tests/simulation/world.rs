@@ -11,6 +11,8 @@ use dataflow::{Planned, Planner, StatementError};
 use fault::Failpoints;
 use plan::Catalog;
 use sql::SqlPlanner;
+use state::Budget;
+use workers::Workers;
 use zset::{Epoch, TimestampMs};
 
 use super::dice::Dice;
@@ -65,6 +67,10 @@ pub struct World {
     planner: Arc<SqlPlanner>,
     clock: Arc<AtomicI64>,
     compared: Option<u64>,
+    /// What helps the engine; also the smallest work is cut.
+    pub workers: Workers,
+    /// What may be in memory: nothing, little, everything.
+    memory: u64,
 }
 
 /// A version of millstream.
@@ -138,6 +144,16 @@ impl World {
             planner: Arc::new(SqlPlanner::new()),
             clock: Arc::new(AtomicI64::new(1_700_000_000_000)),
             compared: None,
+            // Most runs are of one thread; the others come to the same, so that a seed is still one run.
+            memory: match dice.below(3) {
+                0 => 0,
+                1 => 40_000,
+                _ => u64::MAX,
+            },
+            workers: match dice.below(4) {
+                0 => Workers::eager(2 + 2 * dice.below(2)).unwrap(),
+                _ => Workers::default(),
+            },
         }
     }
 
@@ -162,6 +178,8 @@ impl World {
             clock: Arc::new(move || TimestampMs(clock.fetch_add(1, Ordering::SeqCst))),
             scheduler: Arc::new(self.stage.clone()),
             random_id: Arc::new(|| "an incarnation".to_string()),
+            memory: Arc::new(Budget::new(self.memory)),
+            workers: self.workers.clone(),
             faults: self.faults.clone(),
         };
         let config = EngineConfig {
@@ -238,6 +256,11 @@ impl World {
             }
         }
         let epoch = self.model.epoch();
+        if self.engine.as_ref().is_some_and(Engine::is_in_flight) {
+            // The state is that of an epoch which is on its way; readers are at one that was.
+            self.counts.count("looks while a commit was on its way");
+            return self.compare_view().map_err(|error| format!("while epoch {epoch} may be on its way: {error}"));
+        }
         if self.engine.is_some() && self.compared != Some(epoch) {
             self.compare().map_err(|error| format!("after epoch {epoch}: {error}"))?;
             self.compared = Some(epoch);
@@ -250,20 +273,10 @@ impl World {
         let (model, chain) = (&self.model, &engine.chain);
         ensure(chain.epoch == Epoch(model.epoch()), || format!("the engine is at epoch {}", chain.epoch))?;
         ensure(chain.hash == model.hash, || "the engine knows another record".to_string())?;
-        let view = engine.shared.view();
-        ensure(view.epoch == chain.epoch, || format!("readers are at epoch {}", view.epoch))?;
-        let (mine, theirs): (Vec<_>, Vec<_>) = (model.tables.keys().collect(), view.tables.keys().collect());
-        ensure(mine == theirs, || format!("there are tables {theirs:?}, and not {mine:?}"))?;
+        ensure(engine.shared.view().epoch == chain.epoch, || "readers are at another epoch".to_string())?;
+        self.compare_view()?;
         for (id, expected) in &model.tables {
-            let (table, name) = (&view.tables[id], &expected.name);
-            let mut rows = Rows::new();
-            for delta in table.read() {
-                add_delta(&mut rows, &delta.map_err(|error| error.to_string())?);
-            }
-            let what = || format!("table {name}, {:?}, holds {rows:?}, and not {:?}", expected.fills, expected.rows);
-            ensure(rows == expected.rows, what)?;
-            ensure(table.rows == rows.values().sum::<i64>(), || format!("table {name} counts {} rows", table.rows))?;
-            let error = &engine.tables[id].error;
+            let (name, error) = (&expected.name, &engine.tables[id].error);
             ensure(error.is_some() == expected.in_error, || format!("table {name} has the error {error:?}"))?;
         }
         let mut next: BTreeMap<_, i64> = engine.positions.iter().map(|(at, p)| (*at, p.next.0)).collect();
@@ -284,6 +297,27 @@ impl World {
             ensure(waits == (sink.is_behind() && !sink.dead), || {
                 format!("sink {} is behind: {}, and records wait: {waits}", sink.name, sink.is_behind())
             })?;
+        }
+        Ok(())
+    }
+
+    /// What readers see is one committed epoch.
+    fn compare_view(&self) -> Checked {
+        let Some(engine) = &self.engine else { return Ok(()) };
+        let view = engine.shared.view();
+        let then = self.history.iter().rev().find(|model| model.epoch() == view.epoch.0);
+        let model = then.ok_or_else(|| format!("readers are at epoch {}", view.epoch))?;
+        let (mine, theirs): (Vec<_>, Vec<_>) = (model.tables.keys().collect(), view.tables.keys().collect());
+        ensure(mine == theirs, || format!("there are tables {theirs:?}, and not {mine:?}"))?;
+        for (id, expected) in &model.tables {
+            let (table, name) = (&view.tables[id], &expected.name);
+            let mut rows = Rows::new();
+            for delta in table.read() {
+                add_delta(&mut rows, &delta.map_err(|error| error.to_string())?);
+            }
+            let what = || format!("table {name}, {:?}, holds {rows:?}, and not {:?}", expected.fills, expected.rows);
+            ensure(rows == expected.rows, what)?;
+            ensure(table.rows == rows.values().sum::<i64>(), || format!("table {name} counts {} rows", table.rows))?;
         }
         Ok(())
     }

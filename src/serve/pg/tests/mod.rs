@@ -64,6 +64,8 @@ impl World {
             clock: Arc::new(|| TimestampMs(0)),
             scheduler: Arc::new(runtime::Threads),
             random_id: Arc::new(|| "id".to_string()),
+            memory: Default::default(),
+            workers: Default::default(),
             faults: Default::default(),
         };
         let mut engine = Engine::open(config, parts, dir, Arc::clone(&self.shared)).unwrap();

@@ -108,13 +108,14 @@ fn differing(codec: &RowCodec, rows: &TableRows, again: &Again<'_>, buckets: &Bu
 #[derive(Default)]
 struct Kept {
     rows: HashMap<Box<[u8]>, i64>,
-    memory: Option<MemoryReservation>,
+    memory: Option<(MemoryReservation, Context)>,
 }
 
 impl Kept {
     /// Counted in this context's memory from now on.
     fn memory(&mut self, context: &Context) -> &mut Self {
-        self.memory.get_or_insert_with(|| MemoryConsumer::new("rows that differ").register(context.memory()));
+        let register = || (MemoryConsumer::new("rows that differ").register(context.memory()), context.clone());
+        self.memory.get_or_insert_with(register);
         self
     }
 
@@ -123,8 +124,9 @@ impl Kept {
             *sum = sum.saturating_add(weight);
             return Ok(());
         }
-        let grown = self.memory.as_mut().map_or(Ok(()), |memory| memory.try_grow(row.len() + ROW_OVERHEAD));
-        grown.map_err(|e: DataFusionError| from_execution(e))?;
+        if let Some((memory, context)) = &self.memory {
+            memory.try_grow(row.len() + ROW_OVERHEAD).map_err(|e| context.failed(e))?;
+        }
         self.rows.insert(row.into(), weight);
         Ok(())
     }

@@ -19,7 +19,7 @@ use plan::{Catalog, StreamDef, TableDef, TableId, TableKind};
 use zset::{Column, ColumnType, RowType};
 
 use super::context::Context;
-use super::{limits, settle, stream, substitute};
+use super::{settle, stream, substitute};
 use crate::error::{Detail, Result, code, error, from_parser, from_row, syntax};
 use crate::expr::parameter::Parameters;
 use crate::statements::Cursor;
@@ -168,7 +168,7 @@ impl Again<'_> {
         loop {
             context.watch().check()?;
             let Some(batch) = stream::block_on(batches.next()) else { return Ok(context) };
-            take(&self.typed(&batch.map_err(limits::from_execution)?)?, &context)?;
+            take(&self.typed(&batch.map_err(|e| context.failed(e))?)?, &context)?;
         }
     }
 }

@@ -64,6 +64,17 @@ fn what_they_are_not_for() {
 }
 
 #[test]
+fn what_cannot_take_rows_back_is_not_restarted() {
+    let mut all = world();
+    apply(&mut all, "CREATE STREAM TABLE w AS SELECT id FROM v WHERE id > 0");
+    apply(&mut all, "CREATE SINK changes FROM w WITH (connector = 'log', topic = 'changes', envelope = 'debezium')");
+    assert!(plan(&all, "ALTER TABLE fed RESTART FROM 'latest'").is_ok());
+    apply(&mut all, "CREATE SINK rows FROM w WITH (connector = 'log', topic = 'rows', envelope = 'append')");
+    refused(&all, &[("ALTER TABLE fed RESTART FROM 'latest'", "55000", "sink \"rows\"")]);
+    assert!(plan(&all, "ALTER TABLE fed ACCEPT LOSS FROM 'latest'").is_ok());
+}
+
+#[test]
 fn what_names_no_topics_is_refused() {
     let create = |options: &str| format!("CREATE TABLE t (id int) WITH (connector = 'log', {options})");
     let cases = [

@@ -195,6 +195,7 @@ fn view(catalog: &Catalog, tables: BTreeMap<plan::TableId, TableRows>) -> Arc<Vi
         catalog: Arc::new(catalog.clone()),
         tables: Arc::new(tables),
         sequences: Arc::default(),
+        memory: Arc::default(),
     })
 }
 

@@ -131,6 +131,7 @@ pub fn run(catalog: &Catalog, sql: &str, values: &[String], limits: &Limits) -> 
         catalog: Arc::new(catalog.clone()),
         tables: Arc::default(),
         sequences: Arc::default(),
+        memory: Arc::default(),
     };
     let values: Vec<Option<String>> = values.iter().cloned().map(Some).collect();
     let mut rows = Vec::new();

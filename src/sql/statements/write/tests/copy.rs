@@ -292,8 +292,8 @@ fn rows_are_not_copied_behind_a_restart_of_their_numbers() {
     };
     let next = view.epoch.next();
     let others = RowChanges { restarts: false, ..restart.clone() };
-    let written = on(LastChange::default().with(&others, next)).unwrap().changes;
+    let written = on(LastChange::default().with(&others, true, next)).unwrap().changes;
     assert_eq!((written.seen, written.restarts, written.sequences.len()), (view.epoch, false, 1));
-    let refused = on(LastChange::default().with(&restart, next)).unwrap_err();
+    let refused = on(LastChange::default().with(&restart, true, next)).unwrap_err();
     assert!(refused.sqlstate == "40001" && refused.message.contains("restarted"), "{refused:?}");
 }

@@ -110,6 +110,7 @@ impl World {
             catalog: Arc::new(self.catalog.clone()),
             tables: Arc::new(tables),
             sequences: Arc::clone(&self.sequences),
+            memory: Arc::default(),
         })
     }
 
