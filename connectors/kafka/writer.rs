@@ -367,7 +367,7 @@ mod tests {
     fn a_transaction_that_the_broker_timed_out_is_a_doubt_not_another_process() {
         let name = unique("timed-out");
         let mut config = config(&brokers(), &name);
-        config.properties.insert("transaction.timeout.ms".into(), "1000".into());
+        config.properties.insert("transaction.timeout.ms".into(), "5000".into());
         let log = KafkaLog::connect(&config).unwrap();
         let at = topic(&log, &name, 1).remove(0);
         let mut writer = KafkaWriter::open(&config, Failpoints::default()).unwrap();

@@ -117,10 +117,13 @@ fn letters_are_replayed_through_kafka_and_a_source_stops_and_goes_on() {
     let text = |v: i64| format!("{{\"v\":{v},\"n\":\"1.50\"}}").into_bytes();
     append(&rig, &[("1", text(1)), ("2", text(2)), ("2", b"{\"v\":7}".to_vec()), ("3", b"{".to_vec())]);
     running.wait_for(&[(2, 7)].into(), "the good one is there");
-    let shown = ask(&mut running, "SHOW DEAD LETTERS FROM t LIMIT 2");
+    let mut shown = Vec::new();
+    until("the letters can be read", || {
+        shown = ask(&mut running, "SHOW DEAD LETTERS FROM t LIMIT 2");
+        shown.len() == 2 && shown[0][4] == "3"
+    });
     let newest = &shown[0];
-    assert_eq!(shown.len(), 2);
-    assert_eq!(newest[2..5], [rig.topic("t"), "0".to_string(), "3".to_string()]);
+    assert_eq!(newest[2..4], [rig.topic("t"), "0".to_string()]);
     let (seconds, millis) = (time() / 1000 % 86_400, time() % 1000);
     let clock = format!(" {:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
     let fraction = format!(".{millis:03}").trim_end_matches(['0', '.']).to_string();

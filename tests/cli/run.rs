@@ -1,7 +1,5 @@
 //! `millstream run`: from the ready line to the exit, and on again.
 
-use std::time::Duration;
-
 use super::support::{LONG, Running, with_input};
 
 pub const SQL: &str = "
@@ -48,7 +46,7 @@ fn answers_and_leaves_when_asked() {
     let (status, answer) = running.post("/sql", "SELECT 1");
     assert_eq!((status, answer["sqlstate"].as_str()), (400, Some("0A000")), "{answer}");
     running.signal("TERM");
-    let (status, rest) = running.wait(Duration::from_secs(15));
+    let (status, rest) = running.wait(LONG);
     assert_eq!((status.code(), rest.as_str()), (Some(0), ""), "standard output carries the ready line only");
 }
 

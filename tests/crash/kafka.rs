@@ -180,12 +180,19 @@ fn refused(rig: &mut Rig) {
     let brokers = rig.broker().unwrap().address.clone();
     Owner::connect(&brokers).set("texts", "max.message.bytes", "20000000");
     wait_until(&serving.http, "SHOW SINKS", |rows| rows.iter().all(|row| row[2] == "ACTIVE" && row[4] == "0"));
-    let texts = read(&*kafka_log(&brokers, "texts"), "texts");
-    let ops = texts.iter().map(|record| {
-        let event: serde_json::Value = serde_json::from_slice(record.value.as_deref().unwrap()).unwrap();
-        event["op"].as_str().unwrap().to_string()
-    });
-    assert_eq!(ops.collect::<Vec<_>>(), ["c", "u"]);
+    let log = kafka_log(&brokers, "texts");
+    let ops = || {
+        let op = |record: &api::Record| {
+            let event: serde_json::Value = serde_json::from_slice(record.value.as_deref().unwrap()).unwrap();
+            event["op"].as_str().unwrap().to_string()
+        };
+        read(&*log, "texts").iter().map(op).collect::<Vec<_>>()
+    };
+    // A transaction that was answered may be seen a moment later.
+    let deadline = Instant::now() + PATIENCE;
+    while ops() != ["c", "u"] {
+        assert!(Instant::now() < deadline, "{:?}", ops());
+    }
     ureq::post(format!("http://{}/sql", serving.http)).send("DROP SINK texts_out").unwrap();
     rig.stop(serving);
 }

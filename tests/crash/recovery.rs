@@ -130,5 +130,6 @@ fn metric(http: &str, name: &str) -> u64 {
 /// The sizes of a folder's files.
 fn bytes_in(dir: &Path) -> u64 {
     let files = std::fs::read_dir(dir).unwrap();
-    files.map(|file| file.unwrap().metadata().unwrap()).filter(|it| it.is_file()).map(|it| it.len()).sum()
+    // Others come and go meanwhile.
+    files.filter_map(|file| file.ok()?.metadata().ok()).filter(|it| it.is_file()).map(|it| it.len()).sum()
 }

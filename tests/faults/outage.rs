@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{budget, resident};
 use crate::crash::wait_epochs;
-use crate::kill::rig::{Rig, show};
+use crate::kill::rig::{Rig, show, wait_until};
 
 /// More than it had: buffers of clients that connect again, and what was on its way.
 const MORE_BYTES_MAX: u64 = 96 << 20;
@@ -17,6 +17,7 @@ fn the_broker_is_away_and_comes_back() {
     let mut serving = rig.serve("");
     rig.go_on(&serving);
     wait_epochs(&serving, 20);
+    wait_until(&serving.http, "SHOW STREAM TABLES", |rows| rows.iter().any(|row| row[0] == "joined" && row[3] != "0"));
     let before = resident(&serving.process);
     rig.broker().unwrap().kill();
     let (begun, mut most, mut looked) = (Instant::now(), 0, 0);

@@ -40,11 +40,7 @@ impl Broker {
         let pid = std::fs::read_to_string(self.dir.join("pid")).expect("it runs");
         let sent = Command::new("kill").args(["-KILL", pid.trim()]).status().expect("kill is there");
         assert!(sent.success(), "the signal is sent");
-        let deadline = std::time::Instant::now() + super::rig::PATIENCE;
-        while is_alive(pid.trim()) {
-            assert!(std::time::Instant::now() < deadline, "Kafka is gone");
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
+        wait_gone(pid.trim());
     }
 
     /// Serves again, on its port and its data.
@@ -56,9 +52,17 @@ impl Broker {
     }
 }
 
-fn is_alive(pid: &str) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    status.contains("State:") && !status.contains("State:\tZ")
+/// Waits until a process that was told to end is gone.
+pub fn wait_gone(pid: &str) {
+    let is_alive = || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.contains("State:") && !status.contains("State:\tZ")
+    };
+    let deadline = std::time::Instant::now() + super::rig::PATIENCE;
+    while is_alive() {
+        assert!(std::time::Instant::now() < deadline, "process {pid} is gone");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
 }
 
 impl Drop for Broker {

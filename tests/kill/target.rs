@@ -49,6 +49,7 @@ impl Target {
             let pid = pid.lines().next().expect("its pid").to_string();
             let sent = Command::new("kill").args(["-QUIT", &pid]).status().expect("kill is there");
             assert!(sent.success(), "the signal is sent");
+            super::broker::wait_gone(&pid);
         } else {
             self.service("stop");
         }

@@ -196,7 +196,7 @@ fn what_ends_it() {
     raw.send('d', b"1\tagain\n");
     raw.send('c', &[]);
     refused(&mut raw, "23505", "t_pkey");
-    raw.query("SET statement_timeout = 200");
+    raw.query("SET statement_timeout = 2000");
     begin(&mut raw);
     refused(&mut raw, "57014", "statement timeout");
     raw.query("RESET statement_timeout; SET default_transaction_read_only = on");

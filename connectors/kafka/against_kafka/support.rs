@@ -183,6 +183,12 @@ impl Broker {
         let pid = std::fs::read_to_string(self.data().join("pid")).unwrap();
         let killed = Command::new("kill").args(["-9", pid.trim()]).status().unwrap();
         assert!(killed.success());
+        let status = format!("/proc/{}/status", pid.trim());
+        let begun = Instant::now();
+        while std::fs::read_to_string(&status).is_ok_and(|status| !status.contains("State:\tZ")) {
+            assert!(begun.elapsed() < PATIENCE, "it is gone");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Starts it again, with its data, at its address.

@@ -27,7 +27,7 @@ fn silent_hosts_are_passed_over() {
     let mut world = World::new();
     let (one, two, three) = (silent(), silent(), silent());
     let before = [one.1, two.1, "nowhere.invalid:1".to_string(), three.1];
-    for (before, query) in [(&before[..1], ""), (&before[..], "connect_timeout=1")] {
+    for (before, query) in [(&before[..1], ""), (&before[..], "connect_timeout=3")] {
         let mut spec = world.spec("t", &columns(), &[0]);
         spec.sink.options.0.insert("url".into(), url(&world, before, query));
         let (mut target, progress) = open(&spec);
