@@ -4,7 +4,8 @@
 //! The first records of a source are watched, so that what is told of them is of the first indeed: as long as that lasts one decoder
 //! decodes all.
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::DataType;
 use plan::{Envelope, Include, Options};
 use zset::{Changes, RowType, stacked};
 
@@ -15,6 +16,8 @@ use crate::record::{Decoded, Decoder, RawRecord};
 
 /// Slices are not shorter.
 const RECORDS_MIN: usize = 1000;
+/// What an array of texts or bytes may have.
+const BYTES_MAX: usize = i32::MAX as usize;
 
 /// A decoder for a table of which some columns are included ([`include`]), which lets the workers of its thread help.
 pub fn sliced(spec: &DecoderSpec<'_>, included: &[(usize, Include)]) -> Result<Box<dyn Decoder>, SchemaError> {
@@ -67,6 +70,11 @@ impl Decoder for Sliced {
         let decoders = std::iter::once(&mut self.first).chain(&mut self.others);
         let work: Vec<_> = decoders.zip(&slices).map(|(decoder, slice)| (decoder, &records[slice.clone()])).collect();
         let parts = workers::map(work, |(decoder, slice)| decoder.decode_columns(slice, read));
+        if !are_one(&parts, BYTES_MAX) {
+            // Which of the records is one too many is for one decoder to say: it does not depend on workers.
+            drop(parts);
+            return self.first.decode_columns(records, read);
+        }
         joined(parts, slices.iter().map(|slice| slice.start))
     }
 
@@ -77,6 +85,18 @@ impl Decoder for Sliced {
     fn is_watching(&self) -> bool {
         self.first.is_watching()
     }
+}
+
+/// Whether no column of all of them together has more bytes than one array may.
+fn are_one(parts: &[Decoded], bytes_max: usize) -> bool {
+    let bytes = |column: &ArrayRef| match column.data_type() {
+        DataType::Utf8 => column.as_string::<i32>().value_data().len(),
+        DataType::Binary => column.as_binary::<i32>().value_data().len(),
+        _ => 0,
+    };
+    let columns = parts.first().map_or(0, |part| part.changes.rows.num_columns());
+    let of = |at: usize| parts.iter().map(|part| bytes(part.changes.rows.column(at))).sum::<usize>();
+    (0..columns).all(|at| of(at) <= bytes_max)
 }
 
 /// What slices say, one after another; `starts` has where each begins among the records.
@@ -96,4 +116,33 @@ fn joined(parts: Vec<Decoded>, starts: impl Iterator<Item = usize>) -> Decoded {
         }));
     }
     Decoded { changes, dead }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{BinaryArray, Int32Array, StringArray};
+
+    use super::*;
+
+    #[test]
+    fn slices_are_put_together_as_long_as_that_is_one_array() {
+        let part = |text: &str, bytes: &[u8]| {
+            let columns: [(&str, ArrayRef); 3] = [
+                ("i", Arc::new(Int32Array::from(vec![7; 1]))),
+                ("t", Arc::new(StringArray::from(vec![text]))),
+                ("b", Arc::new(BinaryArray::from(vec![bytes]))),
+            ];
+            let rows = RecordBatch::try_from_iter(columns).expect("columns of one row");
+            Decoded {
+                changes: Changes { rows, ops: Vec::new(), origin: Vec::new(), keep: Vec::new() },
+                dead: Vec::new(),
+            }
+        };
+        let parts = [part("abc", b"x"), part("de", b"xyz")];
+        assert_eq!([6, 5, 4].map(|bytes_max| are_one(&parts, bytes_max)), [true, true, false]);
+        let parts = [part("a", b"x"), part("", b"wxyz")];
+        assert_eq!([6, 5, 4].map(|bytes_max| are_one(&parts, bytes_max)), [true, true, false]);
+    }
 }

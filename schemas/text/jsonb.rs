@@ -12,6 +12,9 @@ use super::{Misfit, misfit, misfit_with};
 /// How deep a document may be nested.
 pub const JSON_DEPTH_MAX: usize = 1024;
 
+/// How long a document may be, as PostgreSQL has it. (A number of few characters may have a hundred thousand digits.)
+const BYTES_MAX: usize = 268_435_455;
+
 /// The canonical text of a JSON document.
 pub fn jsonb(text: &str) -> Result<String, Misfit> {
     let mut writer = Writer { text, at: 0, out: Vec::with_capacity(text.len() + text.len() / 8), members: Vec::new() };
@@ -65,6 +68,9 @@ impl<'a> Writer<'a> {
     fn value(&mut self, depth: usize) -> Result<(), Misfit> {
         if depth > JSON_DEPTH_MAX {
             return misfit_with(format!("is nested more than {JSON_DEPTH_MAX} deep"));
+        }
+        if self.out.len() > BYTES_MAX {
+            return misfit_with(format!("has more than {BYTES_MAX} bytes, its numbers written out"));
         }
         self.space();
         match self.peek() {

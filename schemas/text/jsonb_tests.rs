@@ -28,6 +28,14 @@ fn the_text_is_postgresqls() {
     }
 }
 
+/// Each of them is 131,072 digits: all together 13 GB.
+#[test]
+fn few_characters_are_not_as_many_bytes_as_they_like() {
+    let text = format!("[{}1]", "1e131071,".repeat(100_000));
+    let refused = jsonb(&text).unwrap_err().to_string();
+    assert!(refused.contains("more than 268435455 bytes"), "{refused}");
+}
+
 #[test]
 fn what_is_not_json_is_refused_with_the_place() {
     for text in [
