@@ -1,7 +1,7 @@
 //! Why a step failed.
 
 use state::StateError;
-use zset::RowError;
+use zset::{RowError, sqlstate};
 
 /// A failure of a step. Whatever it is, everything staged since the last commit is already discarded.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,11 @@ pub enum FlowError {
 }
 
 impl FlowError {
+    /// A row is there more often than can be counted.
+    pub(crate) fn too_often(what: impl std::fmt::Display) -> Self {
+        Self::Row(RowError::new(sqlstate::OUT_OF_RANGE, format!("bigint out of range: {what}")))
+    }
+
     pub(crate) fn invariant(what: impl Into<String>) -> Self {
         Self::Invariant(what.into())
     }

@@ -82,7 +82,7 @@ pub(crate) fn net(
 /// The sum of the weights at these positions.
 pub(crate) fn summed(at: &[u32], weights: &[i64]) -> Result<i64, FlowError> {
     let sum = at.iter().map(|&at| i128::from(weights[at as usize])).sum::<i128>();
-    i64::try_from(sum).map_err(|_| FlowError::invariant("the weight of a row: over 64 bits"))
+    i64::try_from(sum).map_err(|_| FlowError::too_often("how often a row is there"))
 }
 
 /// The same of rows sorted by their bytes.

@@ -116,6 +116,21 @@ fn a_sum_too_great_for_its_type_is_22003_and_names_the_group() {
     assert!(matches!(error, FlowError::Row(error) if error.sqlstate == sqlstate::OUT_OF_RANGE));
 }
 
+/// Many small tables joined without a condition: each row that has no columns is there as often as the table has rows.
+#[test]
+fn a_joined_row_that_is_there_too_often_is_22003_and_not_a_bug() {
+    let mut b = Build::default();
+    let (left, right) = (b.input(1, PAIR), b.input(2, PAIR));
+    b.join(left, right, &[(col(0, Int), col(0, Int))], None);
+    let tables = [(1, PAIR), (2, PAIR)];
+    let mut joined = flow(&b.done());
+    let often = |table, times| (table, row(&[7, 1]), times);
+    joined.step(&deltas(&tables, &[often(1, 1 << 31), often(2, 1 << 31)])).unwrap();
+    joined.discard();
+    let error = joined.step(&deltas(&tables, &[often(1, 1 << 32), often(2, 1 << 31)])).unwrap_err();
+    assert!(matches!(&error, FlowError::Row(error) if error.sqlstate == sqlstate::OUT_OF_RANGE), "{error}");
+}
+
 #[test]
 fn retracting_what_was_never_there_is_an_invariant_not_a_wrong_answer() {
     type Make = fn(&mut Build, plan::NodeId) -> plan::NodeId;

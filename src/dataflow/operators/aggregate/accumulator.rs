@@ -58,7 +58,7 @@ pub(super) enum Failed {
 
 /// A sum of weights, or the reason why it cannot be one.
 pub(super) fn added(what: &str, sum: i64, weight: i64) -> Result<i64, FlowError> {
-    sum.checked_add(weight).ok_or_else(|| FlowError::invariant(format!("{what}: {sum} {weight:+} is over 64 bits")))
+    sum.checked_add(weight).ok_or_else(|| FlowError::too_often(format!("{what}: {sum} {weight:+}")))
 }
 
 /// Refuses counts below zero.

@@ -106,8 +106,7 @@ impl Pairs {
         max: usize,
         full: &mut impl FnMut(&mut Self) -> Result<(), FlowError>,
     ) -> Result<(), FlowError> {
-        let weight =
-            i64::try_from(weight).map_err(|_| FlowError::invariant("the weight of a joined row: over 64 bits"))?;
+        let weight = i64::try_from(weight).map_err(|_| FlowError::too_often("how often a joined row is there"))?;
         self.left.push(left);
         self.right.push(right);
         self.weights.push(weight);
