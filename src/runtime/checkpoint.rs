@@ -208,11 +208,21 @@ impl Engine {
         let input = CheckpointInput { epoch, snapshots, metadata: self.metadata() };
         let store = Arc::clone(&self.store);
         let at_work = self.shared.jobs.begin("checkpoint", &self.config.pipeline, None, "batches");
+        let kept = self.config.checkpoints_kept;
         let (made, result) = channel();
         let work = Once::new(move || {
             let progress = &mut |done, total| at_work.reach(done, total);
+            let done = store.checkpoint(&input, progress);
+            // What it holds may be the last to hold it.
+            drop(input);
+            // Here, for it takes as long as their files are large.
+            if done.is_ok()
+                && let Err(error) = store.prune(kept)
+            {
+                tracing::warn!("cannot delete old checkpoints, it is tried again after the next one: {error}");
+            }
             // The engine may be gone.
-            let _ = made.send(store.checkpoint(&input, progress));
+            let _ = made.send(done);
         });
         let task = self
             .parts
@@ -243,7 +253,7 @@ impl Engine {
                 self.journal.covered();
                 self.shared.metrics.checkpoint_done(epoch, &stats);
                 tracing::debug!(%epoch, blocks = stats.blocks, bytes = stats.bytes, "checkpoint made");
-                self.prune();
+                self.forget_pruned();
                 if self.background.due { self.start_checkpoint() } else { Ok(()) }
             }
             Err(error) => {
@@ -255,11 +265,8 @@ impl Engine {
         }
     }
 
-    /// Deletes the checkpoints that are older than the kept ones, and notes below which offset no epoch record is needed.
-    fn prune(&mut self) {
-        if let Err(error) = self.store.prune(self.config.checkpoints_kept) {
-            tracing::warn!("cannot delete old checkpoints, it is tried again after the next one: {error}");
-        }
+    /// Lets go of what only checkpoints needed that are deleted, and notes below which offset no epoch record is needed.
+    fn forget_pruned(&mut self) {
         let kept = self.store.checkpoints();
         self.background.records.retain(|epoch, _| kept.contains(epoch));
         let offsets: Option<Vec<Offset>> =
@@ -276,11 +283,13 @@ impl Engine {
     /// would delete what the checkpoints of others need.
     pub(crate) fn trim(&mut self) -> Result<(), EngineError> {
         let Some(below) = self.background.trim_below.take() else { return Ok(()) };
+        let began = Instant::now();
         self.parts.faults.reach("epochs-trim")?;
         let at = TopicPartition { topic: self.config.epoch_topic().into(), partition: EPOCH_PARTITION };
         if let Err(error) = self.parts.log.trim(&at, below) {
             tracing::warn!("cannot trim the epoch topic below offset {below}: {error}");
         }
+        self.shared.metrics.stood_still(began.elapsed());
         Ok(())
     }
 }

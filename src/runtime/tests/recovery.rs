@@ -10,6 +10,7 @@ use bytes::Bytes;
 use plan::EpochRecord;
 use zset::{Epoch, Generation, Offset};
 
+use super::wait::until;
 use super::world::{Between, Running, T, World, at, put, read};
 use crate::run::Event;
 use crate::{EngineError, Phase, Shared, WriteError};
@@ -310,6 +311,23 @@ fn the_records_of_checkpoints_of_earlier_starts_stay() {
     let engine = world.open().unwrap();
     assert_eq!(engine.last_checkpoint.0, Epoch(kept[0].0));
     assert_eq!(engine.shared.tables()["t"].rows, 6);
+}
+
+/// Their files may be large: the loop does not stand still for them.
+#[test]
+fn old_checkpoints_are_deleted_beside_the_loop() {
+    let mut world = World::new();
+    world.config.checkpoints_kept = 1;
+    let running = filled(&world);
+    running.handle.checkpoint().unwrap();
+    running.feed("t", &[put(4, 4, 10)]);
+    running.crash();
+    let mut engine = world.open().unwrap();
+    let older = checkpoints(&world);
+    engine.start_checkpoint().unwrap();
+    until("the checkpoint is made, of which the loop takes no note yet", || engine.checkpoint_is_due());
+    let kept = checkpoints(&world);
+    assert!(kept.len() == 1 && kept[0].0 > older[0].0, "{older:?}, then {kept:?}");
 }
 
 #[test]
