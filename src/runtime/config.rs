@@ -35,11 +35,15 @@ const EPOCH_ROW_BYTES: u64 = 16 << 10;
 /// Epochs are never held to fewer rows than this.
 const EPOCH_ROWS_MIN: usize = 1024;
 
+/// How many rows there is memory for at once.
+pub(crate) fn rows_within(memory: &Budget) -> usize {
+    usize::try_from(memory.limit() / EPOCH_ROW_BYTES).unwrap_or(usize::MAX).max(EPOCH_ROWS_MIN)
+}
+
 impl EngineConfig {
     /// The same with no more rows in an epoch than there is memory for: what is computed of one takes several KiB.
     pub(crate) fn within(self, memory: &Budget) -> Self {
-        let rows = usize::try_from(memory.limit() / EPOCH_ROW_BYTES).unwrap_or(usize::MAX).max(EPOCH_ROWS_MIN);
-        Self { epoch_rows_max: self.epoch_rows_max.min(rows), ..self }
+        Self { epoch_rows_max: self.epoch_rows_max.min(rows_within(memory)), ..self }
     }
 
     /// The epoch topic.

@@ -76,6 +76,8 @@ impl Engine {
         self.stage_input(&mut staged, input)?;
         phases.decoded();
         self.stage_results(&mut staged, input, &mut phases)?;
+        // Nothing takes more than two epochs at once.
+        self.parts.memory.notice();
         let refused = self.refused_sinks();
         self.land()?;
         if self.refused_sinks() != refused {

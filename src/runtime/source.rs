@@ -13,13 +13,14 @@ use plan::TableId;
 use state::{Budget, Part};
 use zset::{Offset, Partition, TimestampMs};
 
+use crate::config::rows_within;
 use crate::feed::Feed;
 use crate::mend::{Deletes, Look};
 use crate::run::{Event, bytes_of};
 use crate::scheduler::{STEP_WAIT, Scheduler, Steps, Task};
 use crate::{EngineError, Shared};
 
-/// Records asked for at once.
+/// Records asked for at once, where there is memory for two epochs of them.
 const POLL_RECORDS_MAX: usize = 16 * 1024;
 /// How often the ends of the partitions are looked at, for the lag.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -203,7 +204,9 @@ impl Worker {
 
     /// Polls once, and hands over what came. False: it is over.
     fn poll(&mut self, wait: Duration) -> bool {
-        match self.reader.poll(POLL_RECORDS_MAX, wait) {
+        // An epoch takes whole polls: it is full with the one that fills it.
+        let records_max = POLL_RECORDS_MAX.min(rows_within(&self.memory) / 2);
+        match self.reader.poll(records_max, wait) {
             Ok(records) => {
                 self.waits = false;
                 for run in records.chunk_by(|a, b| a.at.partition == b.at.partition) {

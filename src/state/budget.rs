@@ -73,6 +73,11 @@ const QUERIES_SHARE: u64 = 2;
 /// They always may have so much.
 const QUERIES_LEAST: u64 = 16 << 20;
 
+/// Of what the process had more a while ago than it has now so much is forgotten at each measure: one part in so many.
+const SWING_SHARE: u64 = 16;
+/// It is looked how much more that is where so much of the limit is taken, in quarters.
+const SWING_QUARTERS: u64 = 3;
+
 /// The process has so much more than when it last gave memory back before it does so again: one part in so many of the limit.
 const TRIM_SHARE: u64 = 32;
 
@@ -82,6 +87,10 @@ pub struct Budget {
     limit: u64,
     parts: [AtomicU64; Part::ALL.len()],
     process: Option<Process>,
+    /// What is promised and not taken yet.
+    promised: AtomicU64,
+    /// The most that the process had lately beside what is counted: it will again.
+    top: AtomicU64,
     /// What the process had when it last gave something back.
     trimmed: AtomicU64,
 }
@@ -113,7 +122,14 @@ impl Default for Budget {
 impl Budget {
     /// So many bytes.
     pub fn new(limit: u64) -> Self {
-        Self { limit, parts: Default::default(), process: None, trimmed: AtomicU64::new(0) }
+        Self {
+            limit,
+            parts: Default::default(),
+            process: None,
+            promised: AtomicU64::new(0),
+            top: AtomicU64::new(0),
+            trimmed: AtomicU64::new(0),
+        }
     }
 
     /// So many bytes of a process, of which `resident` says what it has in memory, and which `trim` has give back what is free in it.
@@ -131,8 +147,29 @@ impl Budget {
             self.trimmed.store(resident(), Relaxed);
         }
         self.trimmed.fetch_min(now, Relaxed);
+        let process = self.beside(resident);
+        self.tell(Part::Process, process);
+        let top = self.top.load(Relaxed);
+        self.top.store(process.max(top - top.saturating_sub(process) / SWING_SHARE), Relaxed);
+    }
+
+    /// Looks at it in between, where work is done that takes memory for a while.
+    pub fn notice(&self) {
+        let Some(Process { resident, .. }) = self.process else { return };
+        if self.total() > self.limit / 4 * SWING_QUARTERS {
+            self.top.fetch_max(self.beside(resident), Relaxed);
+        }
+    }
+
+    /// What the process has beside what is counted.
+    fn beside(&self, resident: fn() -> u64) -> u64 {
         let counted = Part::ALL.into_iter().filter(|part| *part != Part::Process).map(|part| self.taken(part)).sum();
-        self.tell(Part::Process, resident().saturating_sub(counted));
+        resident().saturating_sub(counted)
+    }
+
+    /// What is taken for all parts where the process has as much as it had lately, and what is promised is taken.
+    fn top(&self) -> u64 {
+        self.total() + self.promised.load(Relaxed) + self.top.load(Relaxed).saturating_sub(self.taken(Part::Process))
     }
 
     /// How many bytes may be taken; `u64::MAX` is no limit.
@@ -159,18 +196,18 @@ impl Budget {
     /// only be read and written.
     pub(crate) fn excess(&self) -> u64 {
         let batches = self.taken(Part::Batches);
-        self.total().saturating_sub(self.limit).min(batches.saturating_sub(self.limit / BATCHES_SHARE))
+        self.top().saturating_sub(self.limit).min(batches.saturating_sub(self.limit / BATCHES_SHARE))
     }
 
     /// How much more batches may take.
     pub(crate) fn room(&self) -> u64 {
-        let free = self.limit.saturating_sub(self.total());
+        let free = self.limit.saturating_sub(self.top());
         free.max((self.limit / BATCHES_SHARE).saturating_sub(self.taken(Part::Batches)))
     }
 
     /// Whether the cache may take more. Batches make room for it at the next commit only, so it may have a little more than there is.
     pub(crate) fn has_slack(&self) -> bool {
-        self.total() < self.limit.saturating_add(self.limit / SLACK_SHARE)
+        self.top() < self.limit.saturating_add(self.limit / SLACK_SHARE)
     }
 
     /// A query takes bytes, unless queries would have too much together.
@@ -191,10 +228,38 @@ impl Budget {
         self.parts[Part::Queries as usize].fetch_sub(bytes, Relaxed);
     }
 
+    /// Promises bytes, until what is returned is dropped: who begins something knows how much that will come to.
+    pub(crate) fn promise(self: &Arc<Self>, bytes: u64) -> Promised {
+        self.promised.fetch_add(bytes, Relaxed);
+        Promised { budget: Arc::clone(self), bytes }
+    }
+
     /// Takes bytes, until what is returned is dropped.
     pub fn count(self: &Arc<Self>, part: Part, bytes: u64) -> Counted {
         self.parts[part as usize].fetch_add(bytes, Relaxed);
         Counted { budget: Arc::clone(self), part, bytes }
+    }
+}
+
+/// Bytes that will be taken.
+#[derive(Debug)]
+pub(crate) struct Promised {
+    budget: Arc<Budget>,
+    bytes: u64,
+}
+
+impl Promised {
+    /// So many are left of it.
+    pub(crate) fn resize(&mut self, bytes: u64) {
+        self.budget.promised.fetch_add(bytes, Relaxed);
+        self.budget.promised.fetch_sub(self.bytes, Relaxed);
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for Promised {
+    fn drop(&mut self) {
+        self.budget.promised.fetch_sub(self.bytes, Relaxed);
     }
 }
 
@@ -277,6 +342,40 @@ mod tests {
         held.resize(900);
         budget.measure();
         assert_eq!((budget.taken(Part::Process), budget.total()), (0, 900));
+    }
+
+    #[test]
+    fn what_is_promised_is_not_there_for_others() {
+        let budget = Arc::new(Budget::of_process(1000, || 700, || panic!("there is room")));
+        let mut promised = budget.promise(200);
+        budget.measure();
+        assert_eq!((budget.taken(Part::Process), budget.total(), budget.room()), (700, 700, 125));
+        promised.resize(100);
+        assert_eq!(budget.room(), 200);
+        drop(promised);
+        assert_eq!(budget.room(), 300);
+    }
+
+    #[test]
+    fn what_the_process_had_in_between_is_remembered_for_a_while() {
+        use std::sync::atomic::AtomicU64;
+        static RESIDENT: AtomicU64 = AtomicU64::new(0);
+        let budget = Arc::new(Budget::of_process(1000, || RESIDENT.load(Relaxed), || panic!("there is room")));
+        let held = budget.count(Part::Batches, 700);
+        let at = |resident: u64, look: fn(&Budget)| {
+            RESIDENT.store(resident, Relaxed);
+            look(&budget);
+            (budget.taken(Part::Process), budget.room(), budget.excess())
+        };
+        assert_eq!(at(800, Budget::measure), (100, 200, 0));
+        assert_eq!(at(960, Budget::notice), (100, 40, 0), "what is shown is what was measured");
+        assert_eq!(at(1060, Budget::notice), (100, 0, 60));
+        assert_eq!(at(900, Budget::notice), (100, 0, 60), "the most of them");
+        assert_eq!(at(800, Budget::measure), (100, 0, 60 - 260 / SWING_SHARE));
+        (0..100).for_each(|_| budget.measure());
+        assert_eq!(at(800, Budget::measure).2, 0, "not for ever");
+        drop(held);
+        assert_eq!(at(400, Budget::notice), (100, 900 - SWING_SHARE + 1, 0), "there is room enough: nobody looked");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::batch::{Batch, Reader};
 use crate::block::{BLOCK_BYTES, BLOCK_BYTES_MAX, ENTRY_BYTES};
-use crate::budget::{Counted, Part};
+use crate::budget::{Counted, Part, Promised};
 use crate::columns::{Columns, ColumnsBuilder, MARKER};
 use crate::tier::{AtMost, Pending, Tier, Writer};
 use crate::{ArrangementId, Law, StateError};
@@ -28,8 +28,10 @@ pub(crate) struct Merge {
     /// What came out; only what is not written yet, if blocks are written.
     out: ColumnsBuilder,
     blocks: Option<Blocks>,
-    /// What `out` takes of the budget.
-    counted: Option<Counted>,
+    /// What `out` takes of the budget, and what it may take yet, if it is not written.
+    counted: Option<(Counted, Promised)>,
+    /// What it comes to at most in memory; nothing if it is written.
+    takes: u64,
 }
 
 /// The inputs that have a next entry, oldest first, and the hash of that.
@@ -84,8 +86,9 @@ impl Merge {
             Some(_) => ColumnsBuilder::for_block(0, BLOCK_BYTES),
             None => ColumnsBuilder::with_capacity(entries, data_bytes),
         };
-        let counted = tier.map(|tier| tier.budget().count(Part::Batches, 0));
-        Self { law, oldest, inputs: inputs.into_iter().map(Reader::new).collect(), out, blocks, counted }
+        let takes = if blocks.is_some() { 0 } else { Columns::bytes_of(entries, data_bytes) as u64 };
+        let counted = tier.map(|tier| (tier.budget().count(Part::Batches, 0), tier.budget().promise(takes)));
+        Self { law, oldest, inputs: inputs.into_iter().map(Reader::new).collect(), out, blocks, counted, takes }
     }
 
     /// The batches that become one, oldest first.
@@ -101,11 +104,12 @@ impl Merge {
     /// Consumes about `fuel` entries (as many more at most as there are inputs) and returns how many it did; and why it did no
     /// more, if reading or writing failed.
     pub(crate) fn work(&mut self, fuel: usize) -> (usize, Option<StateError>) {
-        self.inputs.iter_mut().for_each(Reader::let_go);
         let before = self.left();
         let failed = self.consume(before.saturating_sub(fuel)).err();
-        if let Some(counted) = &mut self.counted {
+        self.inputs.iter_mut().for_each(Reader::rest);
+        if let Some((counted, promised)) = &mut self.counted {
             counted.resize(self.out.bytes() as u64);
+            promised.resize(self.takes.saturating_sub(self.out.bytes() as u64));
         }
         (before - self.left(), failed)
     }

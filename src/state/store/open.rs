@@ -178,6 +178,8 @@ fn open_db(path: &Path, budget: &Budget) -> Result<DB, StateError> {
     options.set_block_based_table_factory(&blocks);
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_write_buffer_size(share(32, 32 << 20));
+    // While a checkpoint waits for one to be on the disk, others are filled.
+    options.set_max_write_buffer_number(4);
     options.set_max_background_jobs(2);
     // Compaction only reclaims space here, nothing waits for it: a checkpoint must not stall on it.
     options.set_level_zero_file_num_compaction_trigger(8);
@@ -210,6 +212,8 @@ fn read_batches(tier: &Arc<Tier>, manifest: &Manifest) -> Result<HashMap<BatchNa
         found.push((name, Stored::new(tier, name.0, name.1, read_index(tier, name, entry)?)));
     }
     found.sort_by_key(|(name, stored)| (stored.entries(), *name));
+    // What the process takes already is not there for them.
+    tier.budget().measure();
     let mut batches = HashMap::with_capacity(found.len());
     for (name, stored) in found {
         let bytes = Columns::bytes_of(stored.entries(), stored.data_len()) as u64;

@@ -52,11 +52,12 @@ impl Cache {
         Some(Arc::clone(&cached.columns))
     }
 
-    /// Takes a block in; in the place of others if it may not grow, but for its least.
+    /// Takes a block in. If it may not grow, in the place of others of twice its size, but for its least.
     pub(super) fn put(&self, name: Name, columns: &Arc<Columns>, grows: bool) {
         let mut shard = self.shard(name);
         let bytes = columns.bytes();
-        let capacity = if grows { self.capacity } else { shard.bytes.max(self.capacity / LEAST_SHARE) };
+        let least = self.capacity / LEAST_SHARE;
+        let capacity = if grows { self.capacity } else { shard.bytes.saturating_sub(bytes).max(least) };
         if bytes > self.capacity {
             return;
         }
@@ -97,23 +98,24 @@ mod tests {
         Arc::new(block.finish())
     }
 
-    /// Puts blocks in, of which all are of one shard. How many it has then.
-    fn filled(cache: &Cache, blocks: usize, grows: bool) -> usize {
+    /// Puts new blocks in, all of one shard. How many it has then.
+    fn put(cache: &Cache, blocks: usize, grows: bool) -> usize {
         let block = block();
-        let names = (0..blocks).map(|at| (0, at * SHARDS));
-        names.clone().for_each(|name| cache.put(name, &block, grows));
-        names.filter(|name| cache.get(*name).is_some()).count()
+        let next = cache.shard((0, 0)).queue.back().map_or(0, |(_, last)| last / SHARDS + 1);
+        (next..next + blocks).for_each(|at| cache.put((0, at * SHARDS), &block, grows));
+        (0..next + blocks).filter(|at| cache.get((0, at * SHARDS)).is_some()).count()
     }
 
     #[test]
-    fn it_grows_only_where_it_may_but_for_its_least() {
+    fn it_grows_only_where_it_may_and_gives_back_but_for_its_least() {
         let of = |blocks: usize| Cache::new((blocks * block().bytes() * SHARDS) as u64);
         for (capacity, grows, expected) in [(40, true, 40), (40, false, 10), (3, true, 3), (3, false, 0)] {
-            assert_eq!(filled(&of(capacity), 100, grows), expected, "{capacity} {grows}");
+            assert_eq!(put(&of(capacity), 100, grows), expected, "{capacity} {grows}");
         }
         let cache = of(40);
-        assert_eq!(filled(&cache, 25, true), 25);
-        assert_eq!(filled(&cache, 100, false), 25, "what it has it may keep");
-        assert_eq!(filled(&cache, 100, true), 40);
+        assert_eq!(put(&cache, 25, true), 25);
+        assert_eq!(put(&cache, 3, false), 25 - 3, "one of what it has goes for each");
+        assert_eq!(put(&cache, 100, false), 10, "but for its least");
+        assert_eq!(put(&cache, 100, true), 40);
     }
 }

@@ -58,6 +58,7 @@ impl Tier {
 
     /// Gives memory back if more is taken than may be. If a batch cannot be written, it stays in memory.
     pub(crate) fn relieve(self: &Arc<Self>) {
+        self.budget.notice();
         let excess = self.budget.excess();
         if excess == 0 && !self.is_burial_due() {
             return;

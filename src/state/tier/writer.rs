@@ -12,6 +12,7 @@ use rocksdb::WriteBatch;
 use super::file::{FILE_BYTES, FileWriter};
 use super::{Filter, Grave, Stored, Tier};
 use crate::block::{BlockKey, ENTRY_BYTES, INDEX, Index, cut, encode_block, encode_index};
+use crate::budget::Promised;
 use crate::columns::Columns;
 use crate::{ArrangementId, StateError};
 
@@ -72,6 +73,8 @@ pub(crate) struct Writer {
     file: Option<FileWriter>,
     in_file: bool,
     finished: bool,
+    /// Of its filter, which nobody counts yet.
+    _promised: Promised,
 }
 
 impl Writer {
@@ -80,7 +83,9 @@ impl Writer {
         let in_file = at_most.data_bytes + at_most.entries * ENTRY_BYTES >= FILE_BYTES;
         let file = in_file.then(|| FileWriter::new(tier.path_of(id), &tier.handles));
         let index = Index { filter, ..Index::default() };
-        Self { tier: Arc::clone(tier), arrangement, id, index, last_hash: None, file, in_file, finished: false }
+        let promised = tier.budget().promise(index.bytes() as u64);
+        let tier = Arc::clone(tier);
+        Self { tier, arrangement, id, index, last_hash: None, file, in_file, finished: false, _promised: promised }
     }
 
     /// Writes one block, which comes after those before. Returns its bytes.
