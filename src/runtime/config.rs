@@ -35,15 +35,21 @@ const EPOCH_ROW_BYTES: u64 = 16 << 10;
 /// Epochs are never held to fewer rows than this.
 const EPOCH_ROWS_MIN: usize = 1024;
 
-/// How many rows there is memory for at once.
-pub(crate) fn rows_within(memory: &Budget) -> usize {
-    usize::try_from(memory.limit() / EPOCH_ROW_BYTES).unwrap_or(usize::MAX).max(EPOCH_ROWS_MIN)
-}
+/// The rows that an epoch's keys have already take about so much at most, and an eighth of the memory that may be taken: it is all of
+/// them that are read, however short what came is. (A column of them is one array, which has 2 GiB at most.)
+const OLD_BYTES_MAX: u64 = 1 << 30;
 
 impl EngineConfig {
     /// The same with no more rows in an epoch than there is memory for: what is computed of one takes several KiB.
     pub(crate) fn within(self, memory: &Budget) -> Self {
-        Self { epoch_rows_max: self.epoch_rows_max.min(rows_within(memory)), ..self }
+        let rows = usize::try_from(memory.limit() / EPOCH_ROW_BYTES).unwrap_or(usize::MAX).max(EPOCH_ROWS_MIN);
+        Self { epoch_rows_max: self.epoch_rows_max.min(rows), ..self }
+    }
+
+    /// How many rows an epoch takes where those of some table have so many bytes.
+    pub(crate) fn rows_max(&self, row_bytes: u64, memory: &Budget) -> usize {
+        let rows = OLD_BYTES_MAX.min(memory.limit() / 8) / row_bytes.max(1);
+        self.epoch_rows_max.min(usize::try_from(rows).unwrap_or(usize::MAX).max(EPOCH_ROWS_MIN))
     }
 
     /// The epoch topic.

@@ -37,6 +37,7 @@ impl Engine {
     /// but nothing is processed before [`Engine::run`].
     pub fn open(config: EngineConfig, parts: Parts, dir: DataDir, shared: Arc<Shared>) -> Result<Self, EngineError> {
         let config = config.within(&parts.memory);
+        shared.take_rows_max(config.epoch_rows_max);
         let secrets = Arc::new(Vault::open(dir.secrets())?);
         let revealing = Revealing { inner: Arc::clone(&parts.connectors), vault: Arc::clone(&secrets) };
         let parts = Parts { connectors: Arc::new(revealing), ..parts };

@@ -210,7 +210,7 @@ impl Engine {
     }
 
     fn is_full(&self, gathered: &Gathered) -> bool {
-        gathered.count >= self.config.epoch_rows_max
+        gathered.count >= self.shared.rows_max()
             || gathered.bytes >= self.epoch_bytes_max()
             || gathered.statements.len() >= EPOCH_STATEMENTS_MAX
     }

@@ -1,7 +1,7 @@
 //! What the engine's loop publishes to every other thread: its phase, its frontier, the state of sources and tables.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -64,6 +64,8 @@ pub struct Shared {
     published: Mutex<Published>,
     changed: Condvar,
     stop: AtomicBool,
+    /// How many rows an epoch takes.
+    rows_max: AtomicUsize,
     /// Counters and gauges.
     pub metrics: Metrics,
     /// What is worked at besides epochs.
@@ -85,6 +87,7 @@ impl Default for Shared {
             published: Mutex::new(published),
             changed: Condvar::new(),
             stop: AtomicBool::new(false),
+            rows_max: AtomicUsize::new(usize::MAX),
             metrics: Metrics::default(),
             jobs: Jobs::default(),
         }
@@ -92,6 +95,15 @@ impl Default for Shared {
 }
 
 impl Shared {
+    /// How many rows an epoch takes.
+    pub(crate) fn rows_max(&self) -> usize {
+        self.rows_max.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn take_rows_max(&self, rows_max: usize) {
+        self.rows_max.store(rows_max, Ordering::Relaxed);
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, Published> {
         self.published.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -146,8 +146,16 @@ impl Engine {
         rows
     }
 
+    /// What a row of the keyed source with the longest rows takes, on average.
+    fn row_bytes(&self) -> u64 {
+        let keyed = self.tables.values().filter(|table| table.source_def().is_some() && !table.def.key.is_empty());
+        let contents = keyed.map(|table| table.contents.arrangement().committed());
+        contents.map(|rows| (rows.bytes_at_most() / rows.entries().max(1)) as u64).max().unwrap_or(0)
+    }
+
     /// Publishes the frontier and the state of sources and tables.
     pub(crate) fn publish_status(&mut self) {
+        self.shared.take_rows_max(self.config.rows_max(self.row_bytes(), &self.parts.memory));
         let view = self.view();
         let tables: BTreeMap<String, TableStatus> = self
             .tables

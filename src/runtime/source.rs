@@ -3,6 +3,7 @@
 //! gets later are read from their first record on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -13,15 +14,14 @@ use plan::TableId;
 use state::{Budget, Part};
 use zset::{Offset, Partition, TimestampMs};
 
-use crate::config::rows_within;
 use crate::feed::Feed;
 use crate::mend::{Deletes, Look};
 use crate::run::{Event, bytes_of};
 use crate::scheduler::{STEP_WAIT, Scheduler, Steps, Task};
 use crate::{EngineError, Shared};
 
-/// Records asked for at once, where there is memory for two epochs of them.
-const POLL_RECORDS_MAX: usize = 16 * 1024;
+/// Records asked for at once: half an epoch's at most, for an epoch takes whole polls and is full with the one that fills it.
+const POLL_RECORDS: RangeInclusive<usize> = 512..=16 * 1024;
 /// How often the ends of the partitions are looked at, for the lag.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked whether there are more partitions. Where topics are to be found, or some are gone, it is looked as often as
@@ -204,8 +204,7 @@ impl Worker {
 
     /// Polls once, and hands over what came. False: it is over.
     fn poll(&mut self, wait: Duration) -> bool {
-        // An epoch takes whole polls: it is full with the one that fills it.
-        let records_max = POLL_RECORDS_MAX.min(rows_within(&self.memory) / 2);
+        let records_max = (self.shared.rows_max() / 2).clamp(*POLL_RECORDS.start(), *POLL_RECORDS.end());
         match self.reader.poll(records_max, wait) {
             Ok(records) => {
                 self.waits = false;

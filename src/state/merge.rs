@@ -272,3 +272,33 @@ pub(crate) fn has_room(tier: &Tier, entries: usize, data_bytes: usize) -> bool {
     let budget = tier.budget();
     Columns::bytes_of(entries, data_bytes) as u64 <= budget.room().max(budget.limit() / SMALL_SHARE as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{Budget, Store};
+
+    /// What is begun at one commit does not all see the same room.
+    #[test]
+    fn what_one_merge_will_take_is_not_there_for_the_next() {
+        let mut rows = ColumnsBuilder::with_capacity(1000, 1000 * 108);
+        (0..1000u64).for_each(|n| rows.push(n, &n.to_be_bytes(), &[7; 100], 1));
+        let batch = Arc::new(Batch::resident(rows.finish()));
+        let (inputs, each) = (vec![Arc::clone(&batch), batch], Columns::bytes_of(2000, 2000 * 108) as u64);
+        let dir = tempfile::tempdir().unwrap();
+        let budget = Arc::new(Budget::new(each * 5 / 2));
+        let (store, _) = Store::open_with(dir.path(), fault::Failpoints::default(), Arc::clone(&budget)).unwrap();
+        let begun = || Merge::new(crate::tests::ID, (Law::Add, true), inputs.clone(), Some(&store.tier));
+        let mut merges = [begun(), begun(), begun()];
+        assert_eq!(merges.each_ref().map(|merge| merge.blocks.is_some()), [false, false, true]);
+        for merge in &mut merges {
+            assert!(matches!(merge.work(1000), (1000.., None)));
+            let columns = merge.inputs[0].batch().columns().unwrap();
+            assert_eq!(Arc::strong_count(&columns), 2, "nobody knows when it goes on: it holds no resident copy");
+        }
+        assert!(begun().blocks.is_some(), "what is there already was promised");
+        drop(merges);
+        assert!(begun().blocks.is_none());
+    }
+}

@@ -75,7 +75,7 @@ fn queries_wait_for_their_turn() {
             assert!(Instant::now() < deadline);
             std::thread::yield_now();
         }
-        client.batch_execute("SET statement_timeout = 2000").unwrap();
+        client.batch_execute("SET statement_timeout = 500").unwrap();
         assert_eq!(refusal(&client.batch_execute("SELECT 1").unwrap_err()).0, "57014", "it waits in vain");
         client.batch_execute("SET statement_timeout = 0").unwrap();
         token.cancel_query(NoTls).unwrap();

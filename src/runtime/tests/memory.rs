@@ -95,6 +95,41 @@ fn records_that_were_read_are_counted_until_their_epoch_is_over() {
     assert_eq!(input(), 0, "nobody has it any more");
 }
 
+/// An epoch takes whole polls: with little memory they are small.
+#[test]
+fn a_poll_is_no_more_than_half_of_an_epoch() {
+    for (limit, rows_max) in [(32 << 20, 1024), (u64::MAX, 5000)] {
+        let mut world = World::new();
+        world.memory = Arc::new(Budget::new(limit));
+        let running = world.start();
+        running.sql(T);
+        running.stop().unwrap();
+        append(&world.log, "t", 0, &(0..5000).map(|n| put(n, n, 0)).collect::<Vec<_>>());
+        // Nobody takes what was read: it is a poll, or two.
+        let engine = world.open().unwrap();
+        let input = || world.memory.taken(Part::Input);
+        until("records are read", || input() > 0);
+        let each = size_of::<api::Record>() as u64;
+        let most = 2 * rows_max * (each + 100);
+        assert!((rows_max * each..most).contains(&input()), "{limit}: {} bytes, at {each} for a record", input());
+        drop(engine);
+    }
+}
+
+/// A change of a few bytes reads the whole row of its key.
+#[test]
+fn of_wide_rows_an_epoch_changes_fewer() {
+    let world = World::new();
+    let running = world.start();
+    running.sql(&T.replace("a INT", "a TEXT"));
+    let rows_max = || running.handle.shared().rows_max();
+    assert_eq!(rows_max(), 64 * 1024);
+    let text = "x".repeat(40_000);
+    let wide = |id: i64| (format!("{{\"id\":{id}}}"), Some(format!("{{\"id\":{id},\"a\":\"{text}\",\"b\":0}}")));
+    running.feed("t", &(0..100).map(wide).collect::<Vec<_>>());
+    assert!((25_000..(1 << 30) / 40_000).contains(&rows_max()), "{}", rows_max());
+}
+
 #[test]
 fn the_readme_says_what_each_part_is() {
     let readme = include_str!("../../../README.md");
