@@ -2,7 +2,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::{LogError, Reader, Record, TopicPartition};
 use plan::{InputRange, TableId};
@@ -14,6 +14,11 @@ use crate::{EngineError, Shared, range};
 /// What can be done where they are not.
 pub(crate) const WAYS_OUT: &str = "replay cannot be exact. If the topic can be brought back as it was, do that and start again; else \
     start anew with another --data folder and --pipeline name, which reads the topics as they are now";
+
+/// How long a committed record may not be shown: a broker that was killed finishes its transactions when it is back.
+pub(crate) const HIDDEN_MAX: Duration = Duration::from_secs(30);
+/// How soon it is asked for again.
+pub(crate) const HIDDEN_AGAIN: Duration = Duration::from_millis(100);
 
 /// The first record at or after an offset; `None` if there is none.
 pub(crate) fn first_from(
@@ -50,6 +55,10 @@ fn poll(reader: &mut dyn Reader) -> Result<Vec<Record>, LogError> {
 /// The sources' partitions during replay, each read once from its first range on.
 #[derive(Default)]
 pub(crate) struct Inputs {
+    /// What lies behind the end of a partition may only be hidden.
+    is_patient: bool,
+    /// Until when it is waited for, from the first time on.
+    until: Option<Instant>,
     tables: BTreeMap<TableId, Input>,
     /// Bytes that only the topics had.
     pub unwritten: BTreeMap<TableId, BTreeMap<Partition, u64>>,
@@ -62,6 +71,11 @@ struct Input {
 }
 
 impl Inputs {
+    /// Of a log whose records may be hidden for a while.
+    pub fn patient() -> Self {
+        Self { is_patient: true, ..Self::default() }
+    }
+
     /// A table is read from elsewhere from now on.
     pub fn forget(&mut self, table: TableId) {
         self.tables.remove(&table);
@@ -92,7 +106,7 @@ impl Inputs {
             reader.assign(&at, range.range.start).map_err(failed)?;
             entry.insert(VecDeque::new());
         }
-        let mut records = Vec::new();
+        let (mut records, mut asked_again) = (Vec::new(), false);
         loop {
             let queue = waiting.entry(range.partition).or_default();
             // What others put between our records of a topic of our own was not read.
@@ -113,7 +127,23 @@ impl Inputs {
                 waiting.entry(record.at.partition).or_default().push_back(record);
             }
             if none && reader.at_end(&at).map_err(failed)? {
-                break;
+                if !self.is_patient {
+                    break;
+                }
+                // All of it was committed: where the partition ends before it, its end is not the last word.
+                let high = feed.transport.bounds(&at).map_err(failed)?.high;
+                let until = *self.until.get_or_insert_with(|| Instant::now() + HIDDEN_MAX);
+                if (asked_again && high >= range.range.end) || Instant::now() > until {
+                    break;
+                }
+                if !std::mem::replace(&mut asked_again, true) {
+                    tracing::warn!("{} is not there yet: the partition ends at {high}; it is asked for again", name());
+                }
+                if high < range.range.end {
+                    std::thread::sleep(HIDDEN_AGAIN);
+                }
+                let next = records.last().map_or(range.range.start, |last: &Record| Offset(last.offset.0 + 1));
+                reader.assign(&at, next).map_err(failed)?;
             }
         }
         let starts = [(range.partition, range.range.start)].into();

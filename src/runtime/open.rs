@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::time::Duration;
 
 use api::{EPOCH_PARTITION, TopicKind, TopicPartition, TopicSpec, Writer};
 use bytes::Bytes;
@@ -21,16 +20,13 @@ use crate::decide::{Decision, Facts, RecordFacts, decide};
 use crate::ends::Ends;
 use crate::engine::Chain;
 use crate::epochs::{self, Records};
+use crate::inputs::{HIDDEN_AGAIN, HIDDEN_MAX};
 use crate::journal::Journal;
 use crate::secrets::{Revealing, Vault};
 use crate::stage::Staged;
 use crate::table::Table;
 use crate::verify::Lost;
 use crate::{DataDir, Engine, EngineConfig, EngineError, Identity, Parts, Shared};
-
-/// How long a committed record may not be shown: a broker that was killed finishes its transactions when it is back.
-const HIDDEN_MAX: Duration = Duration::from_secs(30);
-const HIDDEN_AGAIN: Duration = Duration::from_millis(100);
 
 impl Engine {
     /// Opens a data folder on its log and recovers. The engine is at the last committed epoch; its sources are being read,

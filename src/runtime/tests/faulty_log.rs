@@ -68,6 +68,8 @@ pub struct Faults {
     pub vanished: Mutex<Option<Vanished>>,
     /// So many looks at the end of the epoch topic do not show its last record yet.
     pub hidden: Mutex<u32>,
+    /// It is the last record of another topic.
+    pub hidden_of: Mutex<Option<String>>,
     /// The positions that were told.
     pub told: Mutex<Vec<Vec<(TopicPartition, Offset)>>>,
     /// Nobody listens to positions.
@@ -157,7 +159,8 @@ impl Transport for FaultyLog {
     fn bounds(&self, at: &TopicPartition) -> Result<Bounds, LogError> {
         let mut bounds = self.inner.bounds(&self.real(at))?;
         let mut hidden = self.faults.hidden.lock().unwrap();
-        if at.topic.ends_with(".epochs") && *hidden > 0 {
+        let of = self.faults.hidden_of.lock().unwrap();
+        if at.topic.ends_with(of.as_deref().unwrap_or(".epochs")) && *hidden > 0 {
             *hidden -= 1;
             bounds.high.0 -= 1;
         }

@@ -74,6 +74,23 @@ fn a_committed_record_that_is_not_shown_yet_is_waited_for() {
     assert_eq!(*faults.hidden.lock().unwrap(), 0, "it was looked at again");
 }
 
+/// Each partition shows it in its own time: the epoch topic may before those that the epoch read.
+#[test]
+fn what_an_epoch_read_is_waited_for_where_it_is_not_shown_yet() {
+    let mut world = World::new();
+    filled(&world).crash();
+    world.config.brokers = Some("broker:9092".into());
+    let faults = Arc::clone(&world.log.faults);
+    *faults.hidden_of.lock().unwrap() = Some("t".into());
+    *faults.hidden.lock().unwrap() = 3;
+    let hidden = Arc::clone(&faults);
+    *faults.vanished.lock().unwrap() = Some(Box::new(move |record| {
+        &*record.at.topic == "t" && record.offset == Offset(2) && *hidden.hidden.lock().unwrap() > 0
+    }));
+    assert_eq!(sum_of(&world.start()), r#"{"v":36,"n":3}"#);
+    assert_eq!(*faults.hidden.lock().unwrap(), 0, "it was looked at again");
+}
+
 #[test]
 fn another_digest_stops_replay() {
     let mut world = World::new();
