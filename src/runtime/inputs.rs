@@ -9,7 +9,7 @@ use plan::{InputRange, TableId};
 use zset::{Offset, Partition};
 
 use crate::feed::Feed;
-use crate::{EngineError, Shared, range};
+use crate::{EngineConfig, EngineError, Shared, range};
 
 /// What can be done where they are not.
 pub(crate) const WAYS_OUT: &str = "replay cannot be exact. If the topic can be brought back as it was, do that and start again; else \
@@ -71,9 +71,9 @@ struct Input {
 }
 
 impl Inputs {
-    /// Of a log whose records may be hidden for a while.
-    pub fn patient() -> Self {
-        Self { is_patient: true, ..Self::default() }
+    /// Of the log that is configured: Kafka's records may be hidden for a while.
+    pub fn new(config: &EngineConfig) -> Self {
+        Self { is_patient: config.brokers.is_some(), ..Self::default() }
     }
 
     /// A table is read from elsewhere from now on.

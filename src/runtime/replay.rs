@@ -21,7 +21,7 @@ use crate::{Engine, EngineError, own};
 impl Engine {
     /// Replays epoch records.
     pub(crate) fn replay(&mut self, records: &[(Offset, Bytes)]) -> Result<(), EngineError> {
-        let mut inputs = if self.config.brokers.is_some() { Inputs::patient() } else { Inputs::default() };
+        let mut inputs = Inputs::new(&self.config);
         let at_work = self.shared.jobs.begin("recovery", &self.config.pipeline, Some(records.len() as u64), "epochs");
         for (offset, bytes) in records {
             self.shared.go_on()?;

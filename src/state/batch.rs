@@ -198,18 +198,10 @@ impl Reader {
         (self.columns, self.base, self.at) = (nothing(), self.batch.len(), 0);
     }
 
-    /// Holds no resident copy until it is asked for more: nobody knows when that is.
+    /// Holds no resident copy until it is asked for more: nobody knows when that is, and it may be given up meanwhile.
     pub(crate) fn rest(&mut self) {
         let is_block = self.columns.len() < self.batch.len();
         if !is_block && (self.at > 0 || self.batch.columns().is_some()) {
-            (self.columns, self.base, self.at) = (nothing(), self.base + self.at, 0);
-        }
-    }
-
-    /// Lets go of a resident copy that was given up meanwhile: who reads slowly does not keep it.
-    pub(crate) fn let_go(&mut self) {
-        let is_block = self.columns.len() < self.batch.len();
-        if !is_block && self.at > 0 && self.batch.columns().is_none() {
             (self.columns, self.base, self.at) = (nothing(), self.base + self.at, 0);
         }
     }

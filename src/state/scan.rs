@@ -114,7 +114,7 @@ impl Iterator for Scan {
     type Item = Result<Entries, StateError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.readers.iter_mut().for_each(Reader::let_go);
+        self.readers.iter_mut().for_each(Reader::rest);
         let (mut out, before) = (Entries::default(), self.left());
         let filled = self.fill(&mut out);
         self.shared.counters.add_read((before - self.left()) as u64);

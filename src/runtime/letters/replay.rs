@@ -204,7 +204,7 @@ impl Engine {
             unreachable!("the caller has seen what it is");
         };
         let feed = self.dead_letter_feed(*id).map_err(EngineError::in_recovery)?;
-        let (mut inputs, mut read) = (Inputs::default(), Vec::new());
+        let (mut inputs, mut read) = (Inputs::new(&self.config), Vec::new());
         for range in ranges {
             let letters = match inputs.read(range, &self.shared, || Ok(feed.clone())) {
                 Ok(letters) => letters,
